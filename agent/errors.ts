@@ -1,0 +1,181 @@
+// Every failure that a person can meet: one table, one class.
+//
+// A code is a promise: the README's Troubleshooting names exactly these, and a
+// test holds the two together. The message says what happened, with the facts
+// of this case; the hint says what to do, and is the same for every case.
+
+export interface ErrorKind {
+  readonly hint: string
+  /** What the command returns: see `sp-flamegraph --help`. */
+  readonly exit: 1 | 2 | 3 | 4 | 5 | 6 | 7
+  /** What the daemon answers. */
+  readonly status: number
+}
+
+export const errorKinds = {
+  SP_USAGE: {
+    hint: 'See `sp-flamegraph --help`, or `--help` after the subcommand.',
+    exit: 2,
+    status: 400,
+  },
+  SP_CONFIG_INVALID: {
+    hint: 'Mend every setting named above; `--print-config` shows where each came from.',
+    exit: 2,
+    status: 400,
+  },
+  SP_TARGET_AMBIGUOUS: {
+    hint: 'Name one of the processes listed: `sp-flamegraph record PID`.',
+    exit: 2,
+    status: 409,
+  },
+  SP_TARGET_GONE: {
+    hint: 'List what runs now with `sp-flamegraph`, and name a living pid.',
+    exit: 5,
+    status: 404,
+  },
+  SP_TARGET_REUSED: {
+    hint: 'The pid belongs to another process now. List what runs with `sp-flamegraph`.',
+    exit: 5,
+    status: 409,
+  },
+  SP_NOT_PERMITTED: {
+    hint: 'Run as root or as the uid of the target, or grant what is named above.',
+    exit: 4,
+    status: 403,
+  },
+  SP_TOOL_MISSING: {
+    hint: 'Install the tool named above, or choose another with `--tool`.',
+    exit: 1,
+    status: 501,
+  },
+  SP_TOOL_UNSUITABLE: {
+    hint: 'Leave out `--tool`: the tool that suits the runtime is chosen for you.',
+    exit: 2,
+    status: 400,
+  },
+  SP_TOOL_FAILED: {
+    hint: 'Read what the tool said above; `--tool` chooses another one.',
+    exit: 1,
+    status: 500,
+  },
+  SP_CANCELLED: {
+    hint: 'Nothing was kept. One Ctrl-C stops the capture and keeps what it has; two discard it.',
+    exit: 7,
+    status: 409,
+  },
+  SP_LIMIT: {
+    hint: 'Ask for a shorter capture or a lower rate, or raise the limit named above.',
+    exit: 7,
+    status: 413,
+  },
+  SP_NO_SAMPLES: {
+    hint: 'The target may have been idle: give it load, or record for longer with `--duration`.',
+    exit: 1,
+    status: 422,
+  },
+  SP_FORMAT_UNKNOWN: {
+    hint: 'Give a perf.data, `perf script` text, folded, py-spy raw, pprof, cpuprofile or speedscope file.',
+    exit: 1,
+    status: 415,
+  },
+  SP_PERF_DATA_MALFORMED: {
+    hint: 'Record again; if it happens twice, keep the file and report it.',
+    exit: 1,
+    status: 422,
+  },
+  SP_PERF_SCRIPT_MALFORMED: {
+    hint: 'Make the text with `perf script` and no options that change its layout.',
+    exit: 1,
+    status: 422,
+  },
+  SP_FOLDED_MALFORMED: {
+    hint: 'Each line is a stack, frames separated by `;`, then a space and a count.',
+    exit: 1,
+    status: 422,
+  },
+  SP_PPROF_MALFORMED: {
+    hint: 'Fetch the profile again; a cut download is the usual cause.',
+    exit: 1,
+    status: 422,
+  },
+  SP_CPUPROFILE_MALFORMED: {
+    hint: 'Record the profile again; a cut file is the usual cause.',
+    exit: 1,
+    status: 422,
+  },
+  SP_SPEEDSCOPE_MALFORMED: {
+    hint: 'Export the file again; a cut file is the usual cause.',
+    exit: 1,
+    status: 422,
+  },
+  SP_ELF_MALFORMED: {
+    hint: 'The addresses in this file stay without names; the rest of the profile is not affected.',
+    exit: 1,
+    status: 422,
+  },
+  SP_REDACTION_REFUSED: {
+    hint: 'Nothing was published. The artefact is in the quarantine named above, for you alone to read.',
+    exit: 3,
+    status: 422,
+  },
+  SP_INPUT_UNREADABLE: {
+    hint: 'Check the path and its permissions; `-` reads standard input.',
+    exit: 1,
+    status: 400,
+  },
+  SP_OUTPUT_EXISTS: {
+    hint: 'Name another file, or allow it to be replaced with `--force`.',
+    exit: 2,
+    status: 409,
+  },
+  SP_OUTPUT_FAILED: {
+    hint: 'Check the folder, its permissions and the free space; the capture itself was good.',
+    exit: 6,
+    status: 507,
+  },
+  SP_INTERNAL: {
+    hint: 'This is our fault. Run again with SP_FLAMEGRAPH_LOG=debug and report what it prints.',
+    exit: 1,
+    status: 500,
+  },
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof errorKinds
+
+/** What else is known of the failure. Never a personal value: facts are logged and printed. */
+export type ErrorFacts = Readonly<Record<string, string | number | boolean | readonly string[]>>
+
+export class ProfilerError extends Error {
+  readonly code: ErrorCode
+  readonly facts: ErrorFacts
+
+  constructor(
+    code: ErrorCode,
+    message: string,
+    options: { facts?: ErrorFacts; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.name = 'ProfilerError'
+    this.code = code
+    this.facts = options.facts ?? {}
+  }
+
+  get hint(): string {
+    return errorKinds[this.code].hint
+  }
+
+  get exit(): number {
+    return errorKinds[this.code].exit
+  }
+
+  get status(): number {
+    return errorKinds[this.code].status
+  }
+}
+
+/** The `code` of a system error (`ENOENT`), or undefined for anything else. */
+export function systemCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined
+}

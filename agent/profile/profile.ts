@@ -1,0 +1,234 @@
+// The one model of a profile, and the one builder of it.
+//
+// Every reader makes it and every later stage takes it. Stacks are a trie in
+// two flat arrays, (caller, frame) for each node, so that a profile of a
+// million samples is a few hundred kilobytes and no stage needs recursion: a
+// caller always comes before its callees, so totals are one backward loop and
+// paths one forward loop.
+//
+// Weights are columns over the same trie. A capture has one column for each
+// event and unit; a diff or a series of windows is more columns, and a stack
+// that one of them lacks is a zero there, not a missing node.
+
+export type Unit = 'samples' | 'nanoseconds' | 'bytes' | 'count'
+
+/**
+ * Who owns a frame and how it ran.
+ *
+ * `thread` is the outermost frame that names a thread or a process, `inlined` a
+ * function that its caller's code contains, `unknown` an address without a name.
+ */
+export type FrameKind =
+  | 'thread'
+  | 'kernel'
+  | 'native'
+  | 'jit'
+  | 'inlined'
+  | 'interpreted'
+  | 'unknown'
+
+/** Why an address has no name. The words are what people read, counted, on the picture. */
+export type UnknownReason =
+  | 'no symbols'
+  | 'not in the symbol table'
+  | 'file deleted'
+  | 'file unreadable'
+  | 'build-id differs'
+  | 'kallsyms hidden'
+  | 'JIT without map'
+  | 'not mapped'
+  | 'malformed file'
+  | 'unnamed by the tool'
+
+/** What an address lies in: one mapped file, or one process's anonymous code. */
+export interface Module {
+  readonly kind: 'file' | 'kernel' | 'vdso' | 'anonymous' | 'unmapped'
+  /** As the target's mount namespace has it; `[kernel]`, `[vdso]` or `[anon]` for what is no file. */
+  readonly path: string
+  /** Whose mapping it was first seen in; -1 for the kernel. */
+  readonly pid: number
+  /** AVMA of the first byte, AVMA after the last, and the file offset of the first, as mapped there. */
+  readonly start: number
+  readonly end: number
+  readonly fileOffset: number
+  /** Of the mapped file, when the kernel said so: what a file must match before its names are believed. */
+  readonly inode?: number
+  readonly device?: { readonly major: number; readonly minor: number }
+  /** Lower-case hex. */
+  readonly buildId?: string
+  /** The mapping's path ended in ` (deleted)`. */
+  readonly deleted?: boolean
+}
+
+/**
+ * An address that waits for its name.
+ *
+ * In a `file` it is the offset in the file, everywhere else an AVMA. Kernel
+ * addresses are negative (the two's complement of the 64 bits), so that every
+ * address is an exact number. `isReturn` says that it is where a call returns
+ * to, so the name is that of the byte before it.
+ */
+export interface Address {
+  readonly module: Module
+  readonly value: number
+  readonly isReturn: boolean
+}
+
+export interface Frame {
+  /** Never empty: an address without a name is `module+0xoffset`. */
+  readonly name: string
+  readonly kind: FrameKind
+  /** The mapped file, as the target names it. */
+  readonly module?: string
+  readonly file?: string
+  readonly line?: number
+  /** Present until `symbolize` has been there. */
+  readonly address?: Address
+  /** Present on kind `unknown`. */
+  readonly reason?: UnknownReason
+}
+
+/** The trie. `caller[i] < i`; a root's caller is -1. */
+export interface Stacks {
+  readonly length: number
+  readonly caller: Int32Array
+  readonly frame: Int32Array
+}
+
+/** One weight for each stack: what was seen with this stack's frame as the leaf. */
+export interface Column {
+  /** `cpu-clock`, `cycles`, `alloc_space`; `samples` where the format does not say. */
+  readonly event: string
+  readonly unit: Unit
+  readonly self: Float64Array
+}
+
+export interface Profile {
+  readonly frames: readonly Frame[]
+  readonly stacks: Stacks
+  /** At least one; the first is the width of the picture. */
+  readonly columns: readonly Column[]
+  /** What was sampled but could not be used, by the words that people read: `lost by the kernel` → 12. */
+  readonly loss: ReadonlyMap<string, number>
+  /** What a reader noticed and a person should know, once each, in full sentences. */
+  readonly notes: readonly string[]
+}
+
+export const noCaller = -1
+
+/** Makes a profile. Frames and stacks are interned: equal ones get the same index. */
+export class ProfileBuilder {
+  #frames: Frame[] = []
+  #frameIndex = new Map<string, number>()
+  #caller = new Int32Array(1024)
+  #frame = new Int32Array(1024)
+  #length = 0
+  // Open addressing, at most half full: slot → stack index + 1.
+  #slots = new Int32Array(4096)
+  #columns: { event: string; unit: Unit; self: Float64Array }[] = []
+  #loss = new Map<string, number>()
+  #notes = new Set<string>()
+
+  /** The index of an equal frame, added if it is new. Frames with an address are equal by identity only. */
+  frame(frame: Frame): number {
+    if (frame.address !== undefined) return this.#frames.push(frame) - 1
+    const key = `${frame.kind}\0${frame.name}\0${frame.module ?? ''}\0${frame.file ?? ''}\0${frame.line ?? ''}`
+    let index = this.#frameIndex.get(key)
+    if (index === undefined) {
+      index = this.#frames.push(frame) - 1
+      this.#frameIndex.set(key, index)
+    }
+    return index
+  }
+
+  /** The stack of `frame` called by the stack `caller` (`noCaller` for a root). */
+  stack(caller: number, frame: number): number {
+    const mask = this.#slots.length - 1
+    let slot = hash(caller, frame) & mask
+    for (;;) {
+      const found = this.#slots[slot]! - 1
+      if (found < 0) break
+      if (this.#caller[found] === caller && this.#frame[found] === frame) return found
+      slot = (slot + 1) & mask
+    }
+    if (this.#length === this.#caller.length) {
+      this.#caller = doubled(this.#caller)
+      this.#frame = doubled(this.#frame)
+    }
+    const index = this.#length++
+    this.#caller[index] = caller
+    this.#frame[index] = frame
+    this.#slots[slot] = index + 1
+    if (this.#length * 2 > this.#slots.length) this.#rehash()
+    return index
+  }
+
+  /** The column of this event and unit, added if it is new. The first one added is the width. */
+  column(event: string, unit: Unit): number {
+    const found = this.#columns.findIndex(column => column.event === event && column.unit === unit)
+    return found >= 0
+      ? found
+      : this.#columns.push({ event, unit, self: new Float64Array(this.#caller.length) }) - 1
+  }
+
+  /** Adds `weight` to the stack whose leaf was seen. */
+  add(stack: number, column: number, weight: number): void {
+    const into = this.#columns[column]!
+    if (stack >= into.self.length) {
+      const grown = new Float64Array(this.#caller.length)
+      grown.set(into.self)
+      into.self = grown
+    }
+    into.self[stack]! += weight
+  }
+
+  /** Counts samples that were taken but cannot be used. */
+  lose(what: string, count: number): void {
+    this.#loss.set(what, (this.#loss.get(what) ?? 0) + count)
+  }
+
+  note(sentence: string): void {
+    this.#notes.add(sentence)
+  }
+
+  build(): Profile {
+    if (this.#columns.length === 0) this.column('samples', 'samples')
+    return {
+      frames: this.#frames,
+      stacks: {
+        length: this.#length,
+        caller: this.#caller.slice(0, this.#length),
+        frame: this.#frame.slice(0, this.#length),
+      },
+      columns: this.#columns.map(({ event, unit, self }) => {
+        const fitted = new Float64Array(this.#length)
+        fitted.set(self.subarray(0, this.#length))
+        return { event, unit, self: fitted }
+      }),
+      loss: this.#loss,
+      notes: [...this.#notes],
+    }
+  }
+
+  #rehash(): void {
+    this.#slots = new Int32Array(this.#slots.length * 2)
+    const mask = this.#slots.length - 1
+    for (let index = 0; index < this.#length; index++) {
+      let slot = hash(this.#caller[index]!, this.#frame[index]!) & mask
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
+      this.#slots[slot] = index + 1
+    }
+  }
+}
+
+function hash(caller: number, frame: number): number {
+  // Two odd constants with well-mixed bits (golden ratio, murmur3's second), then fold the high half down.
+  const mixed = Math.imul(caller, 0x9e3779b1) ^ Math.imul(frame, 0x85ebca6b)
+  return mixed ^ (mixed >>> 15)
+}
+
+function doubled(array: Int32Array<ArrayBuffer>): Int32Array<ArrayBuffer> {
+  const grown = new Int32Array(array.length * 2)
+  grown.set(array)
+  return grown
+}
