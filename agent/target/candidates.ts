@@ -1,0 +1,55 @@
+// Which processes could be meant: everything that we can see but ourselves, by
+// the share of a core that it used while we looked.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { ProfilerError } from '../errors.ts'
+import { listPids, readStat, type Stat, ticksPerSecond } from './procfs.ts'
+
+export interface Candidate extends Stat {
+  /** Share of one core: 2.0 is two cores busy. */
+  readonly cpuShare: number
+}
+
+// Long enough that one tick (10 ms) is a share of 2 %.
+const lookMs = 500
+
+/** Every process but this one and the chain that started it, busiest first. */
+export async function readCandidates(): Promise<Candidate[]> {
+  const before = new Map(readStats().map(stat => [stat.pid, stat]))
+  const startedMs = performance.now()
+  await sleep(lookMs)
+  const seconds = (performance.now() - startedMs) / 1000
+  const own = ancestors(process.pid, before)
+  return readStats()
+    .flatMap(stat => {
+      const earlier = before.get(stat.pid)
+      const isSame = earlier?.startTicks === stat.startTicks
+      if (!isSame || own.has(stat.pid) || isKernelThread(stat) || stat.state === 'Z') return []
+      const ticks = stat.cpuTicks - earlier.cpuTicks
+      return [{ ...stat, cpuShare: ticks / ticksPerSecond / seconds }]
+    })
+    .sort((a, b) => b.cpuShare - a.cpuShare || a.pid - b.pid)
+}
+
+function readStats(): Stat[] {
+  return listPids().flatMap(pid => {
+    try {
+      return [readStat(pid)]
+    } catch (error) {
+      if (error instanceof ProfilerError) return []
+      throw error
+    }
+  })
+}
+
+function ancestors(pid: number, stats: ReadonlyMap<number, Stat>): Set<number> {
+  const chain = new Set<number>()
+  // A pid can stand only once in a chain, so this ends even if /proc changed in between.
+  for (let at = pid; at > 1 && !chain.has(at); at = stats.get(at)?.parentPid ?? 0) chain.add(at)
+  return chain
+}
+
+/** Kernel threads are children of kthreadd, which is pid 2 and a child of nobody. */
+function isKernelThread({ pid, parentPid }: Stat): boolean {
+  return parentPid === 2 || (pid === 2 && parentPid === 0)
+}

@@ -1,0 +1,122 @@
+// What can be known of one process from outside, gathered once: fingerprints
+// and plans are made of these and read nothing themselves.
+//
+// What may not be read is said in `denied`, not guessed: a fingerprint without
+// the maps is a weaker one and has to say so.
+
+import fs from 'node:fs'
+import { ProfilerError } from '../errors.ts'
+import { type Elf, readElf, sectionNamed, sectionView } from '../symbolize/elf.ts'
+import { type Bytes, fileBytes } from './bytes.ts'
+import { openBeneath } from './open-beneath.ts'
+import {
+  openExecutable,
+  readArguments,
+  readContainerId,
+  readEnvironmentVariable,
+  readExecutable,
+  readMaps,
+  readStat,
+  readStatus,
+  rootOf,
+  type Stat,
+  type Status,
+} from './procfs.ts'
+
+export interface ProcessFacts extends Stat, Status {
+  /** As the target's mount namespace has it; undefined when it may not be read. */
+  readonly executable: string | undefined
+  /** Never published: a command line holds what people put there. */
+  readonly argv: readonly string[]
+  /** Distinct paths that are mapped, executable or not, in order. */
+  readonly mappedFiles: readonly string[]
+  /** Some executable memory belongs to no file: a JIT is at work. */
+  readonly hasAnonymousCode: boolean
+  /** Of the executable; undefined when it may not be read or is no ELF. */
+  readonly elf: Elf | undefined
+  readonly containerId: string | undefined
+  /** One variable of the start environment; undefined when unset or not readable. */
+  environment(name: string): string | undefined
+  /** Whether the target's root has a regular file there. */
+  hasFile(path: string): boolean
+  /** The first match in the read-only data of a mapped file (latin1), of its first 64 MB. */
+  search(path: string, pattern: RegExp): RegExpExecArray | undefined
+  /** What could not be read, in words. */
+  readonly denied: readonly string[]
+}
+
+/**
+ * Gathers the facts and gives them to `use`, while the executable is open.
+ *
+ * @throws {ProfilerError} `SP_TARGET_GONE`
+ */
+export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
+  const stat = readStat(pid)
+  const status = readStatus(pid)
+  const denied: string[] = []
+  const attempt = <V>(what: string, read: () => V): V | undefined => {
+    try {
+      return read()
+    } catch (error) {
+      // A process that vanished in between is gone as a whole; anything else is one fact less.
+      if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') throw error
+      denied.push(what)
+      return undefined
+    }
+  }
+  const maps = attempt('maps', () => readMaps(pid)) ?? []
+  const fd = attempt('exe', () => openExecutable(pid))
+  try {
+    return use({
+      ...stat,
+      ...status,
+      executable: attempt('exe', () => readExecutable(pid)),
+      argv: attempt('cmdline', () => readArguments(pid)) ?? [],
+      mappedFiles: [...new Set(maps.map(({ path }) => path).filter(path => path.startsWith('/')))],
+      hasAnonymousCode: maps.some(({ executable, inode, path }) => {
+        return executable && (path.startsWith('/memfd:') || (inode === 0 && !path.startsWith('[v')))
+      }),
+      elf: fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd))),
+      containerId: attempt('cgroup', () => readContainerId(pid)),
+      environment: name => attempt('environ', () => readEnvironmentVariable(pid, name)),
+      hasFile: path => {
+        try {
+          fs.closeSync(openBeneath(rootOf(pid), path))
+          return true
+        } catch {
+          return false
+        }
+      },
+      search: (path, pattern) =>
+        attempt(path, () => {
+          const file = openBeneath(rootOf(pid), path)
+          try {
+            return searchReadOnlyData(fileBytes(file), pattern)
+          } finally {
+            fs.closeSync(file)
+          }
+        }),
+      denied,
+    })
+  } finally {
+    if (fd !== undefined) fs.closeSync(fd)
+  }
+}
+
+const searchStep = 1 << 20
+// The longest match that may straddle two steps; version strings are shorter.
+const searchOverlap = 256
+// Node has 53 MB of read-only data, the most of all runtimes; its version stands near the start.
+const maxSearch = 64 << 20
+
+function searchReadOnlyData(file: Bytes, pattern: RegExp): RegExpExecArray | undefined {
+  const elf = readElf(file)
+  const section = sectionNamed(elf, '.rodata')
+  const data = section && sectionView(elf, section)
+  if (data === undefined) return undefined
+  for (let at = 0; at < Math.min(data.size, maxSearch); at += searchStep) {
+    const match = pattern.exec(data.read(at, searchStep + searchOverlap).toString('latin1'))
+    if (match !== null) return match
+  }
+  return undefined
+}

@@ -1,0 +1,47 @@
+// From what a person said to one process: the pid that was named, or the only
+// busy one.
+
+import { ProfilerError } from '../errors.ts'
+import type { Candidate } from './candidates.ts'
+import { readStat } from './procfs.ts'
+
+// Below this a process is not what an on-caller looks for: 5 % of one core.
+export const busyShare = 0.05
+
+export interface Target {
+  readonly pid: number
+  readonly startTicks: number
+}
+
+/** @throws {ProfilerError} `SP_TARGET_GONE` */
+export function targetOf(pid: number): Target {
+  const { startTicks, state } = readStat(pid)
+  if (state === 'Z' || state === 'X') {
+    throw new ProfilerError('SP_TARGET_GONE', `process ${pid} has ended already`)
+  }
+  return { pid, startTicks }
+}
+
+/** @throws {ProfilerError} `SP_TARGET_REUSED`, `SP_TARGET_GONE` */
+export function checkSame({ pid, startTicks }: Target): void {
+  if (readStat(pid).startTicks !== startTicks) {
+    throw new ProfilerError(
+      'SP_TARGET_REUSED',
+      `process ${pid} ended, and another one has its pid now`,
+    )
+  }
+}
+
+/**
+ * The only busy candidate, or undefined if a person has to choose.
+ *
+ * @throws {ProfilerError} `SP_TARGET_GONE` if there is none at all
+ */
+export function onlyBusy(candidates: readonly Candidate[]): Candidate | undefined {
+  if (candidates.length === 0) {
+    throw new ProfilerError('SP_TARGET_GONE', 'no process but this one can be seen')
+  }
+  const busy = candidates.filter(({ cpuShare }) => cpuShare >= busyShare)
+  if (busy.length === 1) return busy[0]
+  return candidates.length === 1 ? candidates[0] : undefined
+}

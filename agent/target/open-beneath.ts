@@ -1,0 +1,46 @@
+// Opens a file of the target without ever leaving the target.
+//
+// The target writes its own file system, so any part of a path may be a
+// symbolic link that it planted: through /proc/PID/root an absolute link leads
+// to *our* files, and a privileged sidecar that follows it is an escape. Node
+// has no openat2(RESOLVE_NO_SYMLINKS), so the path is walked: each folder is
+// opened with O_NOFOLLOW, and the next name is looked up from that descriptor.
+
+import fs from 'node:fs'
+import { pathOfDescriptor } from './procfs.ts'
+
+const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants
+// Not in fs.constants. Names a file without opening it: no read permission, no
+// driver woken by a device node, no wait for the other end of a FIFO.
+const O_PATH = 0o10000000
+
+/**
+ * Opens a regular file below `root` for reading.
+ *
+ * @throws a system error: ELOOP for a symbolic link, EINVAL for what is no regular file, ENOENT, EACCES
+ */
+export function openBeneath(root: string, path: string): number {
+  const names = path.split('/').filter(name => name !== '' && name !== '.')
+  if (names.length === 0 || names.includes('..') || path.includes('\0'))
+    throw refusal('EINVAL', path)
+  let at = fs.openSync(root, O_PATH | O_DIRECTORY)
+  try {
+    for (const [index, name] of names.entries()) {
+      const folder = index < names.length - 1 ? O_DIRECTORY : 0
+      const next = fs.openSync(`${pathOfDescriptor(at)}/${name}`, O_PATH | O_NOFOLLOW | folder)
+      fs.closeSync(at)
+      at = next
+    }
+    const stat = fs.fstatSync(at)
+    if (!stat.isFile()) throw refusal(stat.isSymbolicLink() ? 'ELOOP' : 'EINVAL', path)
+    // The descriptor is pinned to this inode: what is opened is what was looked at.
+    return fs.openSync(pathOfDescriptor(at), O_RDONLY)
+  } finally {
+    fs.closeSync(at)
+  }
+}
+
+function refusal(code: 'ELOOP' | 'EINVAL', path: string): NodeJS.ErrnoException {
+  const what = code === 'ELOOP' ? 'a symbolic link' : 'not a regular file'
+  return Object.assign(new Error(`${path} is ${what}`), { code })
+}

@@ -1,0 +1,236 @@
+// The one reader of /proc: every path that begins with it is spelled in this file.
+//
+// https://man7.org/linux/man-pages/man5/proc.5.html
+//
+// The trap: a pid is a number, not a process. Whoever keeps a pid keeps the
+// start time (field 22 of stat) beside it and compares. The other trap: what is
+// read here was written by the target (its name, its paths), so every size is
+// bounded and nothing is ever taken for text that a shell or a page may see.
+
+import fs from 'node:fs'
+import { ProfilerError, systemCode } from '../errors.ts'
+
+export interface Stat {
+  readonly pid: number
+  readonly comm: string
+  /** One letter: R, S, D, Z, T, t, X, I. */
+  readonly state: string
+  readonly parentPid: number
+  /** User and system time of all its threads, living and dead. */
+  readonly cpuTicks: number
+  readonly threads: number
+  /** Since boot. Together with the pid it names one process for good. */
+  readonly startTicks: number
+}
+
+/** USER_HZ: 100 on every Linux that Node runs on, whatever CONFIG_HZ is. */
+export const ticksPerSecond = 100
+
+/** @throws {ProfilerError} `SP_TARGET_GONE` */
+export function readStat(pid: number): Stat {
+  const text = readProc(pid, 'stat', 4096).toString('utf8')
+  // The name stands in parentheses and may hold any character, parentheses too.
+  const end = text.lastIndexOf(')')
+  const fields = text.slice(end + 2).split(' ')
+  return {
+    pid,
+    comm: text.slice(text.indexOf('(') + 1, end),
+    state: fields[0]!,
+    parentPid: Number(fields[1]),
+    cpuTicks: Number(fields[11]) + Number(fields[12]),
+    threads: Number(fields[17]),
+    startTicks: Number(fields[19]),
+  }
+}
+
+export interface Status {
+  readonly uid: number
+  readonly gid: number
+  /** The pid as the process sees it itself, in its innermost PID namespace. */
+  readonly nspid: number
+  readonly tracerPid: number
+  readonly effectiveCapabilities: bigint
+  readonly caughtSignals: bigint
+  /** 0 no filter, 1 strict, 2 filtered. */
+  readonly seccomp: number
+}
+
+/** @throws {ProfilerError} `SP_TARGET_GONE` */
+export function readStatus(pid: number | 'self'): Status {
+  const fields = new Map<string, string>()
+  for (const line of readProc(pid, 'status', 64 * 1024)
+    .toString('utf8')
+    .split('\n')) {
+    const colon = line.indexOf(':')
+    if (colon > 0) fields.set(line.slice(0, colon), line.slice(colon + 1).trim())
+  }
+  const number = (key: string, column: number) =>
+    Number((fields.get(key) ?? '').split(/\s+/).at(column) ?? Number.NaN)
+  return {
+    uid: number('Uid', 1),
+    gid: number('Gid', 1),
+    nspid: number(fields.has('NStgid') ? 'NStgid' : 'NSpid', -1),
+    tracerPid: number('TracerPid', 0),
+    effectiveCapabilities: BigInt(`0x${fields.get('CapEff') ?? '0'}`),
+    caughtSignals: BigInt(`0x${fields.get('SigCgt') ?? '0'}`),
+    seccomp: Number(fields.get('Seccomp') ?? 0),
+  }
+}
+
+export function listPids(): number[] {
+  return fs
+    .readdirSync('/proc')
+    .filter(name => /^\d+$/.test(name))
+    .map(Number)
+}
+
+/** The arguments as the process shows them: for fingerprints, never to be published. */
+export function readArguments(pid: number): string[] {
+  const text = readProc(pid, 'cmdline', 64 * 1024).toString('utf8')
+  return text.split('\0').filter(argument => argument !== '')
+}
+
+/** One variable of the environment that the process was started with. */
+export function readEnvironmentVariable(pid: number, name: string): string | undefined {
+  const entries = readProc(pid, 'environ', 1 << 20)
+    .toString('utf8')
+    .split('\0')
+  return entries.find(entry => entry.startsWith(`${name}=`))?.slice(name.length + 1)
+}
+
+/** The executable's path as the target's mount namespace has it, without ` (deleted)`. */
+export function readExecutable(pid: number): string {
+  return withReason(pid, () => fs.readlinkSync(`/proc/${pid}/exe`)).replace(/ \(deleted\)$/, '')
+}
+
+/** The 64 hex digits that container runtimes put into the cgroup's path. */
+export function readContainerId(pid: number): string | undefined {
+  const text = readProc(pid, 'cgroup', 64 * 1024).toString('utf8')
+  return /[/-]([0-9a-f]{64})(?:\.scope)?(?:\/|$)/m.exec(text)?.[1]
+}
+
+export interface Mapping {
+  readonly start: number
+  readonly end: number
+  readonly executable: boolean
+  readonly fileOffset: number
+  readonly device: { readonly major: number; readonly minor: number }
+  readonly inode: number
+  /** '' for anonymous memory; else a path or `[vdso]`, still with ` (deleted)` if it was. */
+  readonly path: string
+  /** As `map_files` names it: the two addresses in hex, without the zeros that maps puts before them. */
+  readonly range: string
+}
+
+// A JVM or a browser has some ten thousand mappings of about 100 bytes; this is far above.
+const maxMapsBytes = 64 << 20
+
+/** @throws {ProfilerError} `SP_TARGET_GONE`, `SP_NOT_PERMITTED` */
+export function readMaps(pid: number): Mapping[] {
+  const mappings: Mapping[] = []
+  for (const line of readProc(pid, 'maps', maxMapsBytes).toString('utf8').split('\n')) {
+    const match =
+      /^([0-9a-f]+)-([0-9a-f]+) (....) ([0-9a-f]+) ([0-9a-f]+):([0-9a-f]+) (\d+) *(.*)$/.exec(line)
+    if (match === null) continue
+    const [, start, end, flags, offset, major, minor, inode, path] = match as unknown as string[]
+    mappings.push({
+      start: Number.parseInt(start!, 16),
+      end: Number.parseInt(end!, 16),
+      executable: flags![2] === 'x',
+      fileOffset: Number.parseInt(offset!, 16),
+      device: { major: Number.parseInt(major!, 16), minor: Number.parseInt(minor!, 16) },
+      inode: Number(inode),
+      // The kernel writes a newline in a path as \012.
+      path: path!.replaceAll('\\012', '\n'),
+      range: `${stripZeros(start!)}-${stripZeros(end!)}`,
+    })
+  }
+  return mappings
+}
+
+function stripZeros(hex: string): string {
+  return hex.replace(/^0+(?=.)/, '')
+}
+
+/** Opens the very inode that is mapped, even if its path is gone. Needs CHECKPOINT_RESTORE or SYS_ADMIN. */
+export function openMapFile(pid: number, range: string): number {
+  return fs.openSync(`/proc/${pid}/map_files/${range}`, fs.constants.O_RDONLY)
+}
+
+/** Opens the executable itself, even if its path is gone or holds another file now. */
+export function openExecutable(pid: number): number {
+  return withReason(pid, () => fs.openSync(`/proc/${pid}/exe`, fs.constants.O_RDONLY))
+}
+
+/** Opens the target's memory. Also the harmless test of the permission to attach. */
+export function openMemory(pid: number): number {
+  return withReason(pid, () => fs.openSync(`/proc/${pid}/mem`, fs.constants.O_RDONLY))
+}
+
+/** Where the root of the target's mount namespace can be walked from. */
+export function rootOf(pid: number): string {
+  return `/proc/${pid}/root/`
+}
+
+/** A path that leads to whatever this process has open as `fd`. */
+export function pathOfDescriptor(fd: number): string {
+  return `/proc/self/fd/${fd}`
+}
+
+/** All kernel symbols, or undefined where the file cannot be read. */
+export function openKallsyms(): number | undefined {
+  try {
+    return fs.openSync('/proc/kallsyms', fs.constants.O_RDONLY)
+  } catch {
+    return undefined
+  }
+}
+
+/** A kernel setting such as `perf_event_paranoid`, or undefined if this kernel has none. */
+export function readKernelSetting(name: string): number | undefined {
+  try {
+    return Number(fs.readFileSync(`/proc/sys/kernel/${name}`, 'utf8').trim())
+  } catch {
+    return undefined
+  }
+}
+
+function readProc(pid: number | 'self', name: string, maxBytes: number): Buffer {
+  return withReason(pid, () => {
+    const fd = fs.openSync(`/proc/${pid}/${name}`, fs.constants.O_RDONLY)
+    try {
+      // The files of /proc have no size: read until nothing comes.
+      const pieces: Buffer[] = []
+      let total = 0
+      while (total < maxBytes) {
+        const piece = Buffer.allocUnsafe(Math.min(maxBytes - total, 64 * 1024))
+        const count = fs.readSync(fd, piece, 0, piece.length, null)
+        if (count === 0) break
+        pieces.push(piece.subarray(0, count))
+        total += count
+      }
+      return Buffer.concat(pieces)
+    } finally {
+      fs.closeSync(fd)
+    }
+  })
+}
+
+function withReason<T>(pid: number | 'self', read: () => T): T {
+  try {
+    return read()
+  } catch (cause) {
+    const code = systemCode(cause)
+    if (code === 'ENOENT' || code === 'ESRCH') {
+      throw new ProfilerError('SP_TARGET_GONE', `there is no process ${pid}`, { cause })
+    }
+    if (code === 'EACCES' || code === 'EPERM') {
+      throw new ProfilerError(
+        'SP_NOT_PERMITTED',
+        `process ${pid} belongs to another user and CAP_SYS_PTRACE is not held`,
+        { cause },
+      )
+    }
+    throw cause
+  }
+}
