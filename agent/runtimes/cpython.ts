@@ -1,0 +1,121 @@
+// CPython, sampled from outside with py-spy: https://github.com/benfred/py-spy
+//
+// A process is CPython if it maps libpython, if its executable is a python, or
+// if it maps an extension built for CPython (uWSGI, PyInstaller: the interpreter
+// is linked into something of another name).
+//
+// The trap: perf sees only the interpreter's own loop (75 to 89 % of the samples
+// in `_PyEval_EvalFrameDefault`), so as a fall-back it is honest only with the
+// interpreter's perf map (`-X perf`, 3.12 and newer).
+
+import type { ProcessFacts } from '../target/facts.ts'
+import { perfObstacles } from './perf-strategy.ts'
+import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
+
+const libpython = /\/libpython(?<version>\d\.\d+)(?<threaded>t?)[^/]*\.so/
+const python = /\/python(?<version>\d\.\d+)?(?<threaded>t?)$/
+const extension = /\.cpython-(?<major>\d)(?<minor>\d+)(?<threaded>t?)-[^/]*\.so$/
+
+// py-spy 0.4.3 knows 2.3 to 2.7 and 3.3 to 3.14, and no free-threaded build.
+const newestMinor = 14
+
+export const cpythonRuntime: Runtime = {
+  name: 'cpython',
+  title: 'CPython',
+
+  detect(facts) {
+    const found = evidence(facts)
+    if (found === undefined) return undefined
+    const { path, version } = found
+    // `Py_Version` as text: "3.11.7", also "3.14.0rc1".
+    const exact = new RegExp(`\\0(${version.replace('.', '\\.')}\\.\\d+(?:[abc]\\d|rc\\d)?\\+?)\\0`)
+    return {
+      version:
+        (version === '' ? undefined : facts.search(path, exact)?.[1]) ?? (version || 'unknown'),
+      evidence: found.evidence,
+    }
+  },
+
+  strategies: [
+    { tool: 'py-spy', modes: ['cpu'], maxHertz: 999, obstacles: pySpyObstacles },
+    { tool: 'perf', modes: ['cpu'], maxHertz: 999, obstacles: perfHereObstacles },
+  ],
+}
+
+function evidence(
+  facts: ProcessFacts,
+): (Detection & { path: string; threaded: boolean }) | undefined {
+  for (const path of facts.mappedFiles) {
+    const match = libpython.exec(path)
+    if (match) return describe(path, match.groups!.version!, match.groups!.threaded!)
+  }
+  const binary = python.exec(facts.executable ?? '')
+  if (binary) {
+    return describe(facts.executable!, binary.groups!.version ?? '', binary.groups!.threaded!)
+  }
+  for (const path of facts.mappedFiles) {
+    const match = extension.exec(path)
+    if (match) {
+      const { major, minor, threaded } = match.groups!
+      return describe(path, `${major}.${minor}`, threaded!)
+    }
+  }
+  return undefined
+}
+
+function describe(path: string, version: string, threaded: string) {
+  const name = path.slice(path.lastIndexOf('/') + 1)
+  return { path, version, threaded: threaded === 't', evidence: `maps ${name}` }
+}
+
+function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): Obstacle[] {
+  const obstacles: Obstacle[] = []
+  if (!privileges.tools.has('py-spy')) {
+    obstacles.push({
+      effect: 'blocks',
+      what: 'py-spy is not installed here',
+      grant: 'install it with `pip install py-spy`, or use the sp-profiler image',
+    })
+  }
+  if (!privileges.canAttach) {
+    obstacles.push({
+      effect: 'blocks',
+      what: `the memory of process ${facts.pid} may not be read`,
+      grant: `run as uid ${facts.uid}, or add the capability SYS_PTRACE`,
+    })
+  }
+  const found = evidence(facts)
+  const [major, minor] = (found?.version ?? '').split('.').map(Number)
+  if (found?.threaded) {
+    obstacles.push({
+      effect: 'blocks',
+      what: 'py-spy cannot read a free-threaded build',
+      grant: 'a build with the GIL, or `-X perf` and `--tool perf`',
+    })
+  } else if (major === 3 && minor !== undefined && minor > newestMinor) {
+    obstacles.push({
+      effect: 'blocks',
+      what: `py-spy does not know Python 3.${minor}`,
+      grant: 'a newer py-spy, or `-X perf` and `--tool perf`',
+    })
+  }
+  return obstacles
+}
+
+function perfHereObstacles(
+  facts: ProcessFacts,
+  privileges: Privileges,
+  ask: CaptureAsk,
+): Obstacle[] {
+  const isTrampolineOn =
+    facts.environment('PYTHONPERFSUPPORT') === '1' || facts.argv.some(each => each === 'perf')
+  const obstacles = perfObstacles(facts, privileges, ask)
+  if (!isTrampolineOn) {
+    obstacles.push({
+      effect: 'degrades',
+      what: 'perf sees the interpreter, not the Python functions',
+      grant: 'start with `-X perf` (Python 3.12 or newer), or grant what py-spy needs',
+    })
+  }
+  return obstacles
+}

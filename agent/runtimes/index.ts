@@ -1,0 +1,26 @@
+// The runtimes, in the order in which they are asked.
+//
+// Order is meaning: what is embedded comes before what embeds it. A process that
+// maps libpython is asked about as Python first, even if a Go or C++ program
+// loaded it; `native` says yes to every ELF file, so it is last.
+
+import type { ProcessFacts } from '../target/facts.ts'
+import { cpythonRuntime } from './cpython.ts'
+import { goRuntime } from './go.ts'
+import { nativeRuntime } from './native.ts'
+import { nodeRuntime } from './node.ts'
+import type { Detection, Runtime } from './runtime.ts'
+
+export const runtimes: readonly Runtime[] = [cpythonRuntime, nodeRuntime, goRuntime, nativeRuntime]
+
+export interface Fingerprint extends Detection {
+  readonly runtime: Runtime
+}
+
+/** Every runtime that the process holds, the one to profile first. Empty if nothing can be told. */
+export function fingerprint(facts: ProcessFacts): Fingerprint[] {
+  return runtimes.flatMap(runtime => {
+    const detection = runtime.detect(facts)
+    return detection === undefined ? [] : [{ runtime, ...detection }]
+  })
+}

@@ -1,0 +1,81 @@
+// The contract of a runtime: it describes, it does not act.
+//
+// A runtime says whether a process is its own, and lists its strategies, best
+// first. A strategy says what stands in its way and what to run. `doctor` prints
+// the obstacles of every strategy and `plan` takes the first that nothing
+// blocks: the same function, so they cannot disagree.
+
+import type { ProcessFacts } from '../target/facts.ts'
+
+export type Mode = 'cpu'
+
+/** What a strategy runs. Each has one driver in `capture/`. */
+export type Tool = 'perf' | 'py-spy'
+
+export interface Detection {
+  /** `3.11.7`; `unknown` when the process is ours but does not tell. */
+  readonly version: string
+  /** The fact that decided, for people: `maps libpython3.11.so.1.0`. */
+  readonly evidence: string
+}
+
+/** What we, the profiler, may do here. Found out by `plan/privileges.ts`. */
+export interface Privileges {
+  readonly uid: number
+  /** Names without `CAP_`, of those that matter to a profiler. */
+  readonly capabilities: ReadonlySet<string>
+  /** undefined where the kernel has no such setting. */
+  readonly perfEventParanoid: number | undefined
+  /** The kernel clamps a higher rate to this one. */
+  readonly perfMaxHertz: number
+  /** Where each tool was found; a tool that is missing has no entry. */
+  readonly tools: ReadonlyMap<Tool, string>
+  /** Whether the target's memory may be opened: the permission to attach. */
+  readonly canAttach: boolean
+}
+
+export interface CaptureAsk {
+  readonly mode: Mode
+  readonly hertz: number
+  readonly durationMs: number
+}
+
+/** What stands in the way of a strategy, and the one thing that would remove it. */
+export interface Obstacle {
+  readonly effect: 'blocks' | 'degrades'
+  readonly what: string
+  readonly grant: string
+}
+
+/** What a driver runs. It decides nothing: everything is in here. */
+export interface CaptureDescription {
+  readonly tool: Tool
+  readonly toolPath: string
+  readonly pid: number
+  readonly hertz: number
+  readonly durationMs: number
+}
+
+export interface Strategy {
+  readonly tool: Tool
+  readonly modes: readonly Mode[]
+  /** The highest rate that the tool gives honestly. */
+  readonly maxHertz: number
+  obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[]
+}
+
+export interface Runtime {
+  readonly name: string
+  /** As people write it. */
+  readonly title: string
+  /**
+   * Says whether the process is ours.
+   *
+   * - returns a detection: ours
+   * - returns `undefined`: not ours, ask the next runtime
+   * - throws: ours, but one that cannot be profiled, and why
+   */
+  detect(facts: ProcessFacts): Detection | undefined
+  /** Best first. */
+  readonly strategies: readonly Strategy[]
+}

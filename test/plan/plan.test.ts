@@ -1,0 +1,98 @@
+// Plans, from the facts of this very process and privileges as they may be.
+
+import { describe, expect, test } from 'vitest'
+import { plan } from '../../agent/plan/plan.ts'
+import { fingerprint } from '../../agent/runtimes/index.ts'
+import type { Privileges } from '../../agent/runtimes/runtime.ts'
+import { type ProcessFacts, withFacts } from '../../agent/target/facts.ts'
+
+const ask = { mode: 'cpu', hertz: 999, durationMs: 1000 } as const
+
+const root: Privileges = {
+  uid: 0,
+  capabilities: new Set(['SYS_PTRACE', 'PERFMON', 'SYS_ADMIN']),
+  perfEventParanoid: 2,
+  perfMaxHertz: 100_000,
+  tools: new Map([
+    ['perf', '/usr/bin/perf'],
+    ['py-spy', '/usr/bin/py-spy'],
+  ]),
+  canAttach: true,
+}
+
+// A Python process of uid 1000, made of our own facts: what is not said stays true.
+function python<T>(use: (facts: ProcessFacts) => T): T {
+  return withFacts(process.pid, facts => {
+    return use({
+      ...facts,
+      uid: 1000,
+      executable: '/usr/bin/python3.11',
+      mappedFiles: [],
+      argv: ['python3.11'],
+      environment: () => undefined,
+      search: () => undefined,
+    })
+  })
+}
+
+function planFor(privileges: Partial<Privileges>, tool?: 'perf' | 'py-spy') {
+  return python(facts =>
+    plan(facts, fingerprint(facts), { ...root, ...privileges }, { ...ask, tool }),
+  )
+}
+
+describe('a plan', () => {
+  test('takes the first strategy that nothing blocks, and keeps the others to fall back on', () => {
+    const { captures, remarks } = planFor({})
+    expect(captures.map(({ tool }) => tool)).toEqual(['py-spy', 'perf'])
+    expect(remarks).toEqual([])
+  })
+
+  test('says why a better tool is passed over, and what the chosen one lacks', () => {
+    const { captures, remarks } = planFor({ canAttach: false })
+    expect(captures.map(({ tool }) => tool)).toEqual(['perf'])
+    expect(remarks.join('\n')).toMatch(
+      /py-spy is not used: the memory of process \d+ may not be read/,
+    )
+    expect(remarks.join('\n')).toContain('perf sees the interpreter')
+  })
+
+  test('takes the tool that was named', () => {
+    expect(planFor({}, 'perf').captures.map(({ tool }) => tool)).toEqual(['perf'])
+  })
+
+  test('says what to grant when everything is blocked', () => {
+    const nobody = { uid: 65534, capabilities: new Set<string>(), canAttach: false }
+    expect(() => planFor(nobody)).toThrow(
+      expect.objectContaining({
+        code: 'SP_NOT_PERMITTED',
+        exit: 4,
+        message: expect.stringMatching(/py-spy: .*SYS_PTRACE.*perf: .*PERFMON/),
+      }),
+    )
+  })
+
+  test('tells a missing tool from a missing permission', () => {
+    expect(() => planFor({ tools: new Map() })).toThrow(
+      expect.objectContaining({ code: 'SP_TOOL_MISSING' }),
+    )
+  })
+
+  test('refuses a tool that cannot sample the runtime', () => {
+    withFacts(process.pid, facts => {
+      expect(() => plan(facts, fingerprint(facts), root, { ...ask, tool: 'py-spy' })).toThrow(
+        expect.objectContaining({ code: 'SP_TOOL_UNSUITABLE', exit: 2 }),
+      )
+    })
+  })
+
+  test('says before the capture that the kernel clamps the rate', () => {
+    const { remarks } = planFor({ perfMaxHertz: 500 }, 'perf')
+    expect(remarks.join('\n')).toContain('clamps perf to 500 Hz')
+  })
+
+  test('says that kernel frames will be missing', () => {
+    const limited = { uid: 1000, capabilities: new Set<string>() }
+    expect(planFor(limited, 'perf').remarks.join('\n')).toContain('kernel frames are left out')
+  })
+})

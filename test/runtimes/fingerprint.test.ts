@@ -1,0 +1,76 @@
+// Fingerprints of living processes of each runtime.
+
+import { execFileSync } from 'node:child_process'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import { fingerprint } from '../../agent/runtimes/index.ts'
+import { withFacts } from '../../agent/target/facts.ts'
+import { compile, missing, start, startPython } from '../apps/apps.ts'
+import { temporaryFolder } from '../temporary.ts'
+
+const apps = path.resolve(import.meta.dirname, '../apps')
+
+async function fingerprintOf(pid: number) {
+  // Past exec and the loading of libraries.
+  await sleep(500)
+  return withFacts(pid, facts =>
+    fingerprint(facts).map(({ runtime, version, evidence }) => ({
+      name: runtime.name,
+      version,
+      evidence,
+    })),
+  )
+}
+
+function needs(...tools: string[]): string {
+  const lacking = missing(...tools)
+  return lacking.length === 0 ? '' : ` (skipped: ${lacking.join(', ')} missing on PATH)`
+}
+
+describe('fingerprint', () => {
+  test.skipIf(needs('python3') !== '')(`Python, with its version${needs('python3')}`, async () => {
+    const version = execFileSync('python3', [
+      '-c',
+      'import sys; print(*sys.version_info[:2], sep=".")',
+    ])
+    const [first] = await fingerprintOf(startPython('burn.py', 30).pid)
+    expect(first).toMatchObject({ name: 'cpython' })
+    expect(first!.version).toContain(version.toString().trim())
+  })
+
+  test('Node.js, with its exact version', async () => {
+    const child = start(process.execPath, [path.join(apps, 'node/service.js'), '30'])
+    const [first] = await fingerprintOf(child.pid)
+    expect(first).toMatchObject({ name: 'node', version: process.versions.node })
+  })
+
+  test.skipIf(needs('go') !== '').each([
+    ['as built', []],
+    ['stripped', ['-ldflags', '-s -w']],
+  ])(`Go, %s, with its version${needs('go')}`, async (_, flags) => {
+    const program = path.join(temporaryFolder(), 'service')
+    execFileSync('go', ['build', ...flags, '-o', program, '.'], { cwd: path.join(apps, 'go') })
+    const version = execFileSync('go', ['env', 'GOVERSION']).toString().trim()
+    const [first] = await fingerprintOf(start(program, ['30']).pid)
+    expect(first).toMatchObject({ name: 'go' })
+    expect(`go${first!.version}`).toBe(version)
+  })
+
+  test.skipIf(needs('cc') !== '')(`everything else is native${needs('cc')}`, async () => {
+    const [first, ...rest] = await fingerprintOf(start(compile('burn'), ['30']).pid)
+    expect(first).toMatchObject({ name: 'native' })
+    expect(rest).toEqual([])
+  })
+
+  test.skipIf(needs('cc') !== '')(
+    `a name proves nothing: a native program called node-exporter${needs('cc')}`,
+    async () => {
+      const program = compile('burn', ['-Wl,--build-id'])
+      const disguised = path.join(temporaryFolder(), 'node-exporter')
+      execFileSync('cp', [program, disguised])
+      const [first] = await fingerprintOf(start(disguised, ['30']).pid)
+      expect(first).toMatchObject({ name: 'native' })
+    },
+  )
+})
