@@ -1,0 +1,43 @@
+// The contract of a tool driver: it acts, it does not decide.
+//
+// A driver takes a description of what to run and two signals, and gives
+// segments (bytes in a named format) and the facts of the end. Whatever happens,
+// it leaves nothing behind: no process, no file.
+
+import type { CaptureDescription } from '../runtimes/runtime.ts'
+import type { ToolEnd } from './run.ts'
+
+export interface Segment {
+  readonly format: 'perf-data' | 'py-spy-raw'
+  readonly chunks: AsyncIterable<Uint8Array>
+}
+
+export interface CaptureEnd extends ToolEnd {
+  /** The tool ended before it was asked to, because its target did. */
+  readonly targetExited: boolean
+  /** On the monotonic clock (`process.hrtime`), in ms: when sampling began and ended. */
+  readonly startedMs: number
+  readonly endedMs: number
+  /** What the tool said that it could not sample. */
+  readonly loss: ReadonlyMap<string, number>
+  readonly notes: readonly string[]
+}
+
+export interface Capture {
+  readonly segments: AsyncIterable<Segment>
+  readonly ended: Promise<CaptureEnd>
+}
+
+export interface CaptureSignals {
+  /** Stop sampling and keep what was captured. */
+  readonly stop: AbortSignal
+  /** End everything at once; nothing will be kept. */
+  readonly discard: AbortSignal
+}
+
+export type Driver = (description: CaptureDescription, signals: CaptureSignals) => Promise<Capture>
+
+/** Milliseconds on CLOCK_MONOTONIC, which perf is told to use too. */
+export function monotonicMs(): number {
+  return Number(process.hrtime.bigint()) / 1e6
+}

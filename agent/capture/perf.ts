@@ -1,0 +1,94 @@
+// perf in pipe mode: what it samples comes out of its stdout while it records.
+//
+// https://man7.org/linux/man-pages/man1/perf-record.1.html
+//
+// perf only samples. It is told not to look at files (`-B -N`), for from a
+// sidecar without SYS_ADMIN it opens our file at the target's path and names
+// the wrong function. It runs without a workload, so no `sleep` outlives it, and
+// stops at SIGINT, after which it drains its buffers and ends by that signal.
+
+import { ProfilerError } from '../errors.ts'
+import type { CaptureDescription } from '../runtimes/runtime.ts'
+import type { Driver } from './capture.ts'
+import { startTool, type ToolEnd } from './run.ts'
+import { runFor } from './run-for.ts'
+
+export const capturePerf: Driver = async (description, signals) => {
+  const tool = await startTool({ path: description.toolPath, args: perfArguments(description) })
+  const run = runFor(tool, description.durationMs, signals)
+  let bytes = 0
+  async function* chunks() {
+    for await (const chunk of tool.stdout as AsyncIterable<Buffer>) {
+      // The first bytes describe the events; perf enables them right after.
+      run.begin()
+      bytes += chunk.length
+      yield chunk
+    }
+  }
+  return {
+    segments: (async function* () {
+      yield { format: 'perf-data' as const, chunks: chunks() }
+    })(),
+    ended: tool.ended.then(end => {
+      if (!run.wasAsked() && end.exitCode !== 0) throw perfError(description, end)
+      return {
+        ...end,
+        targetExited: !run.wasAsked(),
+        startedMs: run.startedMs(),
+        endedMs: run.endedMs(),
+        loss: new Map(),
+        notes: bytes === 0 ? ['perf ended without giving anything'] : [],
+      }
+    }),
+  }
+}
+
+/** For the log and the manifest too: nothing in it is personal. */
+export function perfArguments({ pid, hertz }: CaptureDescription): string[] {
+  return [
+    'record',
+    // Without this perf lingers for 0.9 s after the last sample.
+    '--no-bpf-event',
+    '--no-buildid',
+    '--no-buildid-cache',
+    // Not `cycles`: cpu-clock is there in every VM and gives exactly the rate that was asked.
+    '--event=cpu-clock',
+    `--freq=${hertz}`,
+    '--call-graph=fp',
+    // So that the times of samples can be compared with the target's CPU time.
+    '--clockid=CLOCK_MONOTONIC',
+    // 128 KiB a CPU: bytes arrive every 0.3 s from one busy core at 999 Hz, and a core that is
+    // busy elsewhere for 0.1 s loses nothing. Within what an unprivileged user may lock (516 KiB).
+    '--mmap-pages=32',
+    `--pid=${pid}`,
+    '--output=-',
+  ]
+}
+
+function perfError({ pid }: CaptureDescription, end: ToolEnd): ProfilerError {
+  const said = end.stderrTail
+    .split('\n')
+    .map(line => line.trim())
+    .filter(Boolean)
+    .join(' ')
+  if (
+    /no permission|not permitted|access to performance monitoring|permission denied/i.test(said)
+  ) {
+    return new ProfilerError(
+      'SP_NOT_PERMITTED',
+      `the kernel does not let perf sample process ${pid}: grant the capability PERFMON, or run as root`,
+      { facts: { stderr: said } },
+    )
+  }
+  if (/no such process|problems finding/i.test(said)) {
+    return new ProfilerError('SP_TARGET_GONE', `process ${pid} ended before perf could sample it`)
+  }
+  return new ProfilerError(
+    'SP_TOOL_FAILED',
+    `perf ended with ${exitWords(end)}: ${said || 'it said nothing'}`,
+  )
+}
+
+function exitWords({ exitCode, signal }: ToolEnd): string {
+  return signal === undefined ? `exit code ${exitCode}` : signal
+}

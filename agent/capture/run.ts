@@ -1,0 +1,119 @@
+// The only place where a process is started, and the facts of how it ended.
+//
+// No shell is ever given a string: a program and its arguments, nothing else.
+//
+// A tool must not outlive us, even when we are killed with -9: `setpriv
+// --pdeathsig KILL` makes the kernel end it with us. KILL, because a tool that
+// was started from a background job inherits SIGINT ignored. The traps: the
+// signal comes when the *thread* that started it ends, so this runs on the main
+// thread only; and a tool with file capabilities loses it (then its output pipe
+// breaks instead).
+
+import fs from 'node:fs'
+import type { Readable } from 'node:stream'
+import { execa } from 'execa'
+import { ProfilerError } from '../errors.ts'
+
+export interface ToolCommand {
+  readonly path: string
+  readonly args: readonly string[]
+  /** Given to the tool as descriptor 3. */
+  readonly outputFd?: number
+}
+
+/** How a tool ended: the same shape for success and failure. */
+export interface ToolEnd {
+  readonly exitCode: number | undefined
+  readonly signal: string | undefined
+  /** It did not stop when asked and was killed. */
+  readonly killed: boolean
+  readonly durationMs: number
+  /** The last 4 KB of what it said. */
+  readonly stderrTail: string
+}
+
+export interface RunningTool {
+  readonly pid: number
+  readonly stdout: Readable
+  /** Asks it to stop and keep what it has; kills it when it has not ended after `graceMs`. */
+  stop(): void
+  /** Ends it at once. */
+  kill(): void
+  readonly ended: Promise<ToolEnd>
+}
+
+// perf drains its buffers in milliseconds; py-spy writes its file at the end, up to 2 s on a busy machine.
+const graceMs = 10_000
+const maxStderrTail = 4096
+
+/** @throws {ProfilerError} `SP_TOOL_MISSING` */
+export async function startTool(command: ToolCommand): Promise<RunningTool> {
+  const startedAt = performance.now()
+  // A stream that only carries the descriptor: the tool inherits it, we keep and close ours.
+  const output =
+    command.outputFd === undefined
+      ? undefined
+      : fs.createWriteStream('', { fd: command.outputFd, autoClose: false })
+  const child = execa('setpriv', ['--pdeathsig', 'KILL', command.path, ...command.args], {
+    stdio: ['ignore', 'pipe', 'pipe', output ?? 'ignore'],
+    buffer: false,
+    reject: false,
+    // Its own process group: a Ctrl-C on the terminal is ours to handle, once for stop and twice for kill.
+    detached: true,
+    // It needs no variable of ours, and no locale that would change the words we look for.
+    extendEnv: false,
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', HOME: '/nonexistent' },
+  })
+  let stderrTail = ''
+  child.stderr?.setEncoding('utf8').on('data', (piece: string) => {
+    stderrTail = (stderrTail + piece).slice(-maxStderrTail)
+  })
+  let killed = false
+  let timer: NodeJS.Timeout | undefined
+  const ended = (async (): Promise<ToolEnd> => {
+    const result = await child
+    clearTimeout(timer)
+    if (result.code === 'ENOENT') throw missing('setpriv', 'install util-linux')
+    if (result.exitCode === 127) throw missing(command.path, 'install it')
+    return {
+      exitCode: result.exitCode,
+      signal: result.signal,
+      killed,
+      durationMs: performance.now() - startedAt,
+      stderrTail: stderrTail.trim(),
+    }
+  })()
+  // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
+  ended.catch(() => {})
+  if (child.pid === undefined || child.stdout === null) {
+    await ended
+    throw missing(command.path, 'install it')
+  }
+  const kill = () => {
+    killed = true
+    child.kill('SIGKILL')
+  }
+  return {
+    pid: child.pid,
+    stdout: child.stdout,
+    stop() {
+      // SIGINT: what perf and py-spy both answer by finishing; py-spy loses all at SIGTERM.
+      child.kill('SIGINT')
+      timer ??= setTimeout(kill, graceMs)
+    },
+    kill,
+    ended,
+  }
+}
+
+/** The first line that the tool says of itself; 'unknown' if it says nothing. */
+export async function readToolVersion(toolPath: string): Promise<string> {
+  const tool = await startTool({ path: toolPath, args: ['--version'] })
+  let said = ''
+  for await (const piece of tool.stdout.setEncoding('utf8')) said = (said + piece).slice(0, 200)
+  return /\d[\w.]*/.exec(said)?.[0] ?? 'unknown'
+}
+
+function missing(path: string, what: string): ProfilerError {
+  return new ProfilerError('SP_TOOL_MISSING', `${path} cannot be started: ${what}`)
+}

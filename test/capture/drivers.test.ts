@@ -1,0 +1,130 @@
+// Drivers against living targets: what they give, and that they leave nothing.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import fs from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, expect, test } from 'vitest'
+import type { Capture } from '../../agent/capture/capture.ts'
+import { drivers } from '../../agent/capture/drivers.ts'
+import { findTool } from '../../agent/plan/privileges.ts'
+import type { CaptureDescription, Tool } from '../../agent/runtimes/runtime.ts'
+import { listPids, readArguments } from '../../agent/target/procfs.ts'
+import { compile, missing, start, startPython } from '../apps/apps.ts'
+
+const lacking = missing('perf', 'py-spy', 'cc', 'python3', 'setpriv')
+const describeLive = describe.skipIf(lacking.length > 0)
+if (lacking.length > 0) console.warn(`skipped: ${lacking.join(', ')} missing on PATH`)
+
+const never = new AbortController().signal
+const cases: readonly (readonly [Tool, () => number])[] = [
+  ['perf', () => start(compile('burn'), ['60']).pid],
+  ['py-spy', () => startPython('burn.py', 60).pid],
+]
+
+function describeCapture(tool: Tool, pid: number, durationMs: number): CaptureDescription {
+  return { tool, toolPath: findTool(tool)!, pid, hertz: 99, durationMs }
+}
+
+async function bytesOf(capture: Capture): Promise<number> {
+  let bytes = 0
+  for await (const segment of capture.segments) {
+    for await (const chunk of segment.chunks) bytes += chunk.length
+  }
+  return bytes
+}
+
+/** Profilers of this pid that run now. */
+function profilersOf(pid: number): string[] {
+  return listPids().flatMap(each => {
+    try {
+      const [program, ...rest] = readArguments(each)
+      return rest.includes(`--pid=${pid}`) ? [`${program} ${rest.join(' ')}`] : []
+    } catch {
+      return []
+    }
+  })
+}
+
+describeLive.each(cases)('%s', (tool, startTarget) => {
+  test('samples for the time asked, then ends', async () => {
+    const pid = startTarget()
+    await sleep(300)
+    const capture = await drivers[tool](describeCapture(tool, pid, 1000), {
+      stop: never,
+      discard: never,
+    })
+    expect(await bytesOf(capture)).toBeGreaterThan(100)
+    const end = await capture.ended
+    expect(end).toMatchObject({ targetExited: false, killed: false })
+    expect(end.endedMs - end.startedMs).toBeGreaterThan(900)
+    expect(profilersOf(pid)).toEqual([])
+  })
+
+  test('stops when asked and keeps what it has', async () => {
+    const pid = startTarget()
+    await sleep(300)
+    const stop = new AbortController()
+    const capture = await drivers[tool](describeCapture(tool, pid, 60_000), {
+      stop: stop.signal,
+      discard: never,
+    })
+    setTimeout(() => stop.abort(), 1000)
+    expect(await bytesOf(capture)).toBeGreaterThan(100)
+    expect(await capture.ended).toMatchObject({ targetExited: false, killed: false })
+    expect(profilersOf(pid)).toEqual([])
+  })
+
+  test('is killed when the capture is discarded', async () => {
+    const pid = startTarget()
+    await sleep(300)
+    const discard = new AbortController()
+    const capture = await drivers[tool](describeCapture(tool, pid, 60_000), {
+      stop: never,
+      discard: discard.signal,
+    })
+    const reading = bytesOf(capture)
+    setTimeout(() => discard.abort(), 500)
+    await Promise.allSettled([reading, capture.ended])
+    expect(await capture.ended).toMatchObject({ killed: true })
+    expect(profilersOf(pid)).toEqual([])
+  })
+
+  test('ends with its target and keeps what it has', async () => {
+    const target = tool === 'perf' ? start(compile('burn'), ['2']) : startPython('burn.py', 2)
+    await sleep(300)
+    const capture = await drivers[tool](describeCapture(tool, target.pid, 60_000), {
+      stop: never,
+      discard: never,
+    })
+    expect(await bytesOf(capture)).toBeGreaterThan(100)
+    expect(await capture.ended).toMatchObject({ targetExited: true })
+  })
+
+  test('tells that the target is gone', async () => {
+    // Above the highest pid that Linux gives out (2^22).
+    const capture = await drivers[tool](describeCapture(tool, 5_000_000, 1000), {
+      stop: never,
+      discard: never,
+    })
+    await bytesOf(capture).catch(() => {})
+    await expect(capture.ended).rejects.toMatchObject({ code: 'SP_TARGET_GONE' })
+  })
+
+  test('dies with us, even when we are killed with -9', async () => {
+    const pid = startTarget()
+    await sleep(300)
+    const program = path.join(import.meta.dirname, '../apps/capture-forever.ts')
+    const agent = spawn(process.execPath, [program, tool, `${pid}`], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    await once(agent.stdout!, 'data')
+    expect(profilersOf(pid).length).toBeGreaterThan(0)
+    agent.kill('SIGKILL')
+    await once(agent, 'exit')
+    for (let tries = 0; tries < 50 && profilersOf(pid).length > 0; tries++) await sleep(20)
+    expect(profilersOf(pid)).toEqual([])
+    expect(fs.existsSync(`/proc/${pid}`)).toBe(true)
+  })
+})
