@@ -1,4 +1,6 @@
-// What every source of names answers, and the door to bytes that they share.
+// What every source of names answers.
+
+export type { Bytes } from '../target/bytes.ts'
 
 import type { FrameKind, UnknownReason } from '../profile/profile.ts'
 
@@ -6,6 +8,8 @@ import type { FrameKind, UnknownReason } from '../profile/profile.ts'
 export interface SymbolFrame {
   readonly name: string
   readonly kind: FrameKind
+  /** Where it is not the module that was asked: a module of the kernel, such as `[nf_tables]`. */
+  readonly module?: string
   readonly file?: string
   readonly line?: number
 }
@@ -14,13 +18,4 @@ export interface SymbolFrame {
 export interface ModuleSymbols {
   /** The functions at an address, outermost first (more than one when calls were inlined), or why none. */
   find(value: number): readonly SymbolFrame[] | UnknownReason
-}
-
-/**
- * Random access to a file, or to bytes in memory. Reading past the end gives
- * fewer bytes, never an error, so a parser of hostile files checks lengths.
- */
-export interface Bytes {
-  readonly size: number
-  read(offset: number, length: number): Buffer
 }

@@ -1,0 +1,153 @@
+// The files behind the modules of a profile, opened while they can be and
+// checked to be the ones that are mapped.
+//
+// A path is not a file: the target's package may have been upgraded under it,
+// the path means something else in our mount namespace, and everything below
+// /proc/PID/root vanishes with the process. So a file is opened when its mapping
+// is first seen and kept open, first as the very inode that is mapped
+// (map_files), else by its path in the target's root if the inode or the
+// build-id agrees. What agrees in neither stays without names.
+
+import fs from 'node:fs'
+import type { Module, UnknownReason } from '../profile/profile.ts'
+import { fileBytes, memoryBytes } from '../target/bytes.ts'
+import { openBeneath } from '../target/open-beneath.ts'
+import { type Mapping, openMapFile, openMemory, readMaps, rootOf } from '../target/procfs.ts'
+import { buildIdOf, readElf } from './elf.ts'
+import type { Bytes } from './symbols.ts'
+
+export interface ModuleFiles {
+  /** Opens the module's file now, if it has one, so that it outlives the target. */
+  hold(module: Module): void
+  /** The file's bytes, or why there are none. */
+  bytesOf(module: Module): Bytes | UnknownReason
+  /** Another file of the same root, such as a debug file or a perf map; undefined if there is none. */
+  open(pid: number, path: string): Bytes | undefined
+  close(): void
+}
+
+// A process may map some thousand libraries (Python extensions); the usual limit of open files is 1,024.
+const maxHeld = 900
+
+/**
+ * @param isLiving whether the modules belong to processes of this machine that run now; otherwise
+ *   (a file is rendered) paths are those of this machine's root.
+ */
+export function moduleFiles(isLiving: boolean): ModuleFiles {
+  const held = new Map<string, { fd: number; bytes: Bytes } | UnknownReason>()
+  const mapsOf = new Map<number, Mapping[]>()
+  const extra: number[] = []
+
+  function hold(module: Module): { bytes: Bytes } | UnknownReason {
+    const key = fileKey(module)
+    let entry = held.get(key)
+    if (entry === undefined) {
+      entry = held.size < maxHeld ? openModule(module) : 'file unreadable'
+      held.set(key, entry)
+    }
+    return entry
+  }
+
+  function openModule(module: Module): { fd: number; bytes: Bytes } | UnknownReason {
+    const exact = isLiving ? openExact(module) : undefined
+    if (exact !== undefined) return { fd: exact, bytes: fileBytes(exact) }
+    if (module.deleted === true) return 'file deleted'
+    try {
+      const fd = openBeneath(isLiving ? rootOf(module.pid) : '/', module.path)
+      const verdict = compare(fd, module)
+      if (verdict === undefined) return { fd, bytes: fileBytes(fd) }
+      fs.closeSync(fd)
+      return verdict
+    } catch (error) {
+      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'file deleted' : 'file unreadable'
+    }
+  }
+
+  /** The mapped inode itself; undefined without CHECKPOINT_RESTORE, or when the mapping is gone. */
+  function openExact(module: Module): number | undefined {
+    try {
+      const mapping = mappingOf(module)
+      return mapping && openMapFile(module.pid, mapping.range)
+    } catch {
+      return undefined
+    }
+  }
+
+  function mappingOf(module: Module): Mapping | undefined {
+    const isIt = ({ start, end, inode }: Mapping) =>
+      module.start >= start && module.start < end && inode === module.inode
+    const known = mapsOf.get(module.pid)?.find(isIt)
+    if (known !== undefined) return known
+    const maps = readMaps(module.pid)
+    mapsOf.set(module.pid, maps)
+    return maps.find(isIt)
+  }
+
+  function compare(fd: number, module: Module): UnknownReason | undefined {
+    const { ino, dev } = fs.fstatSync(fd)
+    const { major, minor } = decodeDevice(dev)
+    const isSameInode = ino === module.inode
+    if (isSameInode && module.device?.major === major && module.device.minor === minor)
+      return undefined
+    // On an overlay or btrfs the maps show another device than stat does: the build-id decides.
+    const mapped = module.buildId ?? (isLiving ? buildIdInMemory(module) : undefined)
+    const found = buildIdOf(readElf(fileBytes(fd)))
+    if (mapped !== undefined && found !== undefined) {
+      return mapped === found ? undefined : 'build-id differs'
+    }
+    return isSameInode ? undefined : 'another file at its path'
+  }
+
+  /** The build-id as it is mapped: the notes lie in the first pages of the file. */
+  function buildIdInMemory(module: Module): string | undefined {
+    try {
+      const first = readMaps(module.pid).find(
+        ({ inode, fileOffset, path }) =>
+          inode === module.inode && fileOffset === 0 && path === module.path,
+      )
+      if (first === undefined) return undefined
+      const memory = openMemory(module.pid)
+      try {
+        return buildIdOf(readElf(memoryBytes(memory, first.start, first.end - first.start)))
+      } finally {
+        fs.closeSync(memory)
+      }
+    } catch {
+      return undefined
+    }
+  }
+
+  return {
+    hold,
+    bytesOf(module) {
+      const entry = hold(module)
+      return typeof entry === 'string' ? entry : entry.bytes
+    },
+    open(pid, path) {
+      try {
+        const fd = openBeneath(isLiving ? rootOf(pid) : '/', path)
+        extra.push(fd)
+        return fileBytes(fd)
+      } catch {
+        return undefined
+      }
+    },
+    close() {
+      for (const entry of held.values()) if (typeof entry !== 'string') fs.closeSync(entry.fd)
+      for (const fd of extra) fs.closeSync(fd)
+    },
+  }
+}
+
+function fileKey({ device, inode, path, buildId }: Module): string {
+  return `${device?.major}:${device?.minor}:${inode}:${buildId ?? ''}:${path}`
+}
+
+/** As makedev(3) of Linux packs it. */
+function decodeDevice(device: number): { major: number; minor: number } {
+  const packed = BigInt(device)
+  return {
+    major: Number(((packed >> 8n) & 0xfffn) | ((packed >> 32n) & ~0xfffn)),
+    minor: Number((packed & 0xffn) | ((packed >> 12n) & ~0xffn)),
+  }
+}

@@ -1,0 +1,157 @@
+// Captures a living target and names what was seen while it still lives.
+//
+// Capture, reading and naming are one thing in time: files are opened when perf
+// tells of their mapping, the target's CPU time is metered beside the samples,
+// and when a tool fails before it has given anything, the next one has its turn.
+
+import { type CaptureEnd, type CaptureSignals, monotonicMs } from '../capture/capture.ts'
+import { drivers } from '../capture/drivers.ts'
+import { readToolVersion } from '../capture/run.ts'
+import { ProfilerError } from '../errors.ts'
+import { weightOf } from '../profile/call-tree.ts'
+import type { PerfDataSummary } from '../profile/perf-summary.ts'
+import type { Profile } from '../profile/profile.ts'
+import { readSegments } from '../profile/read-segments.ts'
+import type { CaptureDescription } from '../runtimes/runtime.ts'
+import { startCpuMeter } from '../target/cpu-meter.ts'
+import { checkSame, type Target } from '../target/find.ts'
+import { moduleFiles } from './module-files.ts'
+import { nameSources, type UsedSource } from './sources.ts'
+import { symbolize } from './symbolize.ts'
+
+export interface NamedCapture {
+  readonly description: CaptureDescription
+  readonly toolVersion: string
+  readonly profile: Profile
+  readonly perf: PerfDataSummary | undefined
+  readonly end: CaptureEnd
+  /** Of the target, while it was sampled. */
+  readonly cpuSeconds: number
+  readonly symbols: readonly UsedSource[]
+  /** In sentences: what went wrong on the way and did not end it. */
+  readonly remarks: readonly string[]
+}
+
+/** What a person may want to see while it runs. */
+export interface Progress {
+  state(name: string, words: string): void
+  tick(words: string): void
+}
+
+/**
+ * Runs the first capture; where its tool fails at the start, the next one.
+ *
+ * @throws {ProfilerError} what the last one failed with; `SP_CANCELLED`; `SP_NO_SAMPLES`
+ */
+export async function captureNamed(
+  captures: readonly CaptureDescription[],
+  target: Target,
+  signals: CaptureSignals,
+  progress: Progress,
+): Promise<NamedCapture> {
+  const remarks: string[] = []
+  for (const [index, description] of captures.entries()) {
+    try {
+      const captured = await capture(description, target, signals, progress)
+      return { ...captured, remarks: [...remarks, ...captured.remarks] }
+    } catch (error) {
+      const next = captures[index + 1]
+      if (next === undefined || !isToolFault(error)) throw error
+      const sentence = `${description.tool} failed, so ${next.tool} was used: ${error.message}`
+      remarks.push(sentence)
+      progress.state('fallback', sentence)
+    }
+  }
+  throw new ProfilerError('SP_INTERNAL', 'there was no capture to run')
+}
+
+function isToolFault(error: unknown): error is ProfilerError {
+  return (
+    error instanceof ProfilerError &&
+    ['SP_TOOL_FAILED', 'SP_TOOL_MISSING', 'SP_NOT_PERMITTED'].includes(error.code)
+  )
+}
+
+async function capture(
+  description: CaptureDescription,
+  target: Target,
+  signals: CaptureSignals,
+  progress: Progress,
+): Promise<NamedCapture> {
+  const { tool, pid, hertz, durationMs } = description
+  const toolVersion = await readToolVersion(description.toolPath)
+  // Between the look at the target and now its pid may have been given to another.
+  checkSame(target)
+  const files = moduleFiles(true)
+  const names = nameSources(files, true)
+  const meter = startCpuMeter(pid, target.startTicks)
+  const seconds = durationMs / 1000
+  progress.state(
+    'capturing',
+    `Sampling process ${pid} for ${seconds} s at ${hertz} Hz with ${tool}`,
+  )
+  const beganMs = monotonicMs()
+  const ticking = setInterval(() => {
+    const passed = Math.min(seconds, Math.round((monotonicMs() - beganMs) / 1000))
+    progress.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
+  }, 1000)
+  try {
+    const running = await drivers[tool](description, signals)
+    const { profile: raw, perf } = await readSegments(running.segments, module =>
+      names.hold(module),
+    )
+    const end = await running.ended
+    meter.stop()
+    if (signals.discard.aborted)
+      throw new ProfilerError('SP_CANCELLED', 'the capture was discarded')
+    const between = samplingTime(perf, end)
+    const cpuSeconds = meter.between(...between)
+    if (!(weightOf(raw) > 0)) throw noSamples(pid, cpuSeconds, signals.stop.aborted, end)
+    const loss = new Map([...raw.loss, ...end.loss])
+    const profile = symbolize({ ...raw, loss }, module => names.of(module))
+    const { sources, problems } = names.used()
+    return {
+      description,
+      toolVersion,
+      profile,
+      perf,
+      end,
+      cpuSeconds,
+      symbols: sources,
+      remarks: [...remarksOn(end, durationMs), ...end.notes, ...problems],
+    }
+  } finally {
+    clearInterval(ticking)
+    meter.stop()
+    files.close()
+  }
+}
+
+/** From the first sample to the last, where they carry times; perf is told to use the clock that we use. */
+function samplingTime(perf: PerfDataSummary | undefined, end: CaptureEnd): [number, number] {
+  const { firstSampleNs, lastSampleNs } = perf ?? {}
+  return firstSampleNs === undefined || lastSampleNs === undefined
+    ? [end.startedMs, end.endedMs]
+    : [firstSampleNs / 1e6, lastSampleNs / 1e6]
+}
+
+function noSamples(
+  pid: number,
+  cpuSeconds: number,
+  isStopped: boolean,
+  end: CaptureEnd,
+): ProfilerError {
+  if (isStopped) return new ProfilerError('SP_CANCELLED', 'stopped before anything was sampled')
+  const why = end.targetExited ? 'it ended' : `it used ${cpuSeconds.toFixed(2)} s of CPU time`
+  return new ProfilerError('SP_NO_SAMPLES', `process ${pid} gave no sample: ${why}`)
+}
+
+function remarksOn(end: CaptureEnd, durationMs: number): string[] {
+  const seconds = ((end.endedMs - end.startedMs) / 1000).toFixed(1)
+  if (end.targetExited)
+    return [`The target ended after ${seconds} s; what was captured until then is here.`]
+  // A second early is a stop by hand, not the clock's jitter.
+  return end.endedMs - end.startedMs < durationMs - 1000
+    ? [`Stopped after ${seconds} s of ${durationMs / 1000} s.`]
+    : []
+}

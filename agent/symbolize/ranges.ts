@@ -1,0 +1,145 @@
+// Which range holds an address, asked of a million ranges that may overlap.
+//
+// Symbol tables nest (a label inside a function), perf maps reuse memory, and
+// both may be hostile. So the ranges are flattened once: into pieces that do not
+// overlap, each with one owner, in address order. A look-up is then one binary
+// search over one typed array.
+
+/** Piece `i` reaches from `start[i]` to `start[i + 1]`; its owner is a range, or `nobody`. */
+export interface Pieces {
+  readonly length: number
+  readonly start: Float64Array
+  readonly owner: Int32Array
+}
+
+export const nobody = -1
+
+/**
+ * Sorts ranges by `start`; equal ones stay in the order given. The starts that
+ * are asked for are whole numbers within 2^48 of each other.
+ */
+export function inOrder(
+  start: Float64Array,
+  ranges: Uint32Array<ArrayBuffer>,
+): Uint32Array<ArrayBuffer> {
+  const { length } = ranges
+  let lowest = Infinity
+  for (let at = 0; at < length; at++) lowest = Math.min(lowest, start[ranges[at]!]!)
+  // A radix sort, 16 bits a turn: linear, stable, and five times faster than a sort with a comparison.
+  let from = ranges
+  let to = new Uint32Array(length)
+  const digit = new Uint16Array(start.length)
+  for (const unit of [1, 2 ** 16, 2 ** 32]) {
+    const position = new Uint32Array(0x1_0001)
+    for (let at = 0; at < length; at++) {
+      const range = from[at]!
+      // Stored in 16 bits, so the higher ones are cut off.
+      const value = Math.floor((start[range]! - lowest) / unit)
+      digit[range] = value
+      position[(value & 0xffff) + 1]!++
+    }
+    // All have the same digit: there is nothing to move.
+    if (length === 0 || position[digit[from[0]!]! + 1] === length) continue
+    for (let value = 0; value < 0xffff; value++) position[value + 1]! += position[value]!
+    for (let at = 0; at < length; at++) {
+      const range = from[at]!
+      to[position[digit[range]!]!++] = range
+    }
+    // The caller's own array is only read.
+    const spare: Uint32Array<ArrayBuffer> = from === ranges ? new Uint32Array(length) : from
+    from = to
+    to = spare
+  }
+  return from
+}
+
+/**
+ * Cuts ranges, given in order of `start` and with `end` exclusive, into pieces.
+ * Where several hold an address, the one of the highest priority owns it.
+ */
+export function flatten(
+  start: Float64Array,
+  end: Float64Array,
+  order: Uint32Array,
+  priority: (range: number) => number,
+): Pieces {
+  // Each range makes at most two pieces: its own, and the one behind it.
+  const pieceStart = new Float64Array(2 * order.length)
+  const owner = new Int32Array(2 * order.length)
+  let length = 0
+  const put = (at: number, range: number) => {
+    if (length > 0 && pieceStart[length - 1] === at) length--
+    if (length > 0 && owner[length - 1] === range) return
+    pieceStart[length] = at
+    owner[length++] = range
+  }
+
+  const open = heap((a, b) => priority(a) > priority(b))
+  const closeUntil = (address: number) => {
+    for (let top = open.top(); top !== undefined && end[top]! <= address; top = open.top()) {
+      const at = end[top]!
+      // What ended under a range that hid it needs no piece.
+      for (let next = open.top(); next !== undefined && end[next]! <= at; next = open.top()) {
+        open.pop()
+      }
+      put(at, open.top() ?? nobody)
+    }
+  }
+  for (const range of order) {
+    const at = start[range]!
+    if (end[range]! <= at) continue
+    closeUntil(at)
+    open.push(range)
+    put(at, open.top()!)
+  }
+  closeUntil(Infinity)
+  return { length, start: pieceStart.subarray(0, length), owner: owner.subarray(0, length) }
+}
+
+/** The range that owns an address, or `nobody`. */
+export function ownerAt({ start, owner, length }: Pieces, address: number): number {
+  let low = 0
+  let high = length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (start[middle]! <= address) low = middle + 1
+    else high = middle
+  }
+  return low === 0 ? nobody : owner[low - 1]!
+}
+
+/** A binary heap of ranges; `top` is the one that comes before all others. */
+function heap(comesBefore: (a: number, b: number) => boolean) {
+  const items: number[] = []
+  const swap = (a: number, b: number) => {
+    const item = items[a]!
+    items[a] = items[b]!
+    items[b] = item
+  }
+  return {
+    top: () => items[0],
+    push(item: number) {
+      let at = items.push(item) - 1
+      while (at > 0) {
+        const parent = (at - 1) >> 1
+        if (!comesBefore(items[at]!, items[parent]!)) break
+        swap(at, parent)
+        at = parent
+      }
+    },
+    pop() {
+      const last = items.pop()!
+      if (items.length === 0) return
+      items[0] = last
+      for (let at = 0; ; ) {
+        let first = at
+        for (const child of [2 * at + 1, 2 * at + 2]) {
+          if (child < items.length && comesBefore(items[child]!, items[first]!)) first = child
+        }
+        if (first === at) break
+        swap(at, first)
+        at = first
+      }
+    },
+  }
+}

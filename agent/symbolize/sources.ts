@@ -1,0 +1,195 @@
+// Where names come from: one source for each module, chosen by what the module
+// is. Each is read when the first address of it is looked up, and once.
+//
+// Anonymous code is named by the perf map that the JIT writes into the target's
+// /tmp under the pid as the target itself sees it. The kernel's names are those
+// of the kernel that runs here, so they are believed only for a living target,
+// or for a file that says it was recorded under the same one.
+
+import fs from 'node:fs'
+import type { Module, UnknownReason } from '../profile/profile.ts'
+import { fileBytes, memoryBytes } from '../target/bytes.ts'
+import type { ProcessFacts } from '../target/facts.ts'
+import { openKallsyms, openMemory, readMaps, readStatus } from '../target/procfs.ts'
+import { elfSymbols } from './elf-symbols.ts'
+import { kernelSymbols } from './kallsyms.ts'
+import type { ModuleFiles } from './module-files.ts'
+import { type PerfMap, perfMapSymbols, readPerfMap } from './perf-map.ts'
+import type { Bytes, ModuleSymbols } from './symbols.ts'
+
+/** What was used to name one module: for the manifest. */
+export interface UsedSource {
+  readonly module: string
+  readonly sources: readonly string[]
+  readonly buildId?: string
+}
+
+export interface NameSources {
+  /** Opens now what will be gone when the target is. */
+  hold(module: Module): void
+  of(module: Module): ModuleSymbols
+  /** The sources that were asked for a name, and what could not be used, in sentences. */
+  used(): { readonly sources: readonly UsedSource[]; readonly problems: readonly string[] }
+}
+
+/**
+ * @param isSameKernel whether the kernel's names here are those of the kernel that was sampled
+ */
+export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSources {
+  const byKey = new Map<string, ModuleSymbols>()
+  const perfMapBytes = new Map<number, Bytes | undefined>()
+  const perfMaps = new Map<number, PerfMap | undefined>()
+  const used: UsedSource[] = []
+  const problems = new Set<string>()
+
+  function holdPerfMap(pid: number): Bytes | undefined {
+    if (!perfMapBytes.has(pid)) perfMapBytes.set(pid, openPerfMap(pid))
+    return perfMapBytes.get(pid)
+  }
+
+  function openPerfMap(pid: number): Bytes | undefined {
+    return files.open(pid, `/tmp/perf-${pidInside(pid)}.map`)
+  }
+
+  function perfMapOf(pid: number): PerfMap | undefined {
+    if (!perfMaps.has(pid)) {
+      // Looked for again: a JIT that was idle at the start may have begun its map since.
+      const bytes = holdPerfMap(pid) ?? openPerfMap(pid)
+      const map = bytes && readPerfMap(bytes)
+      if (map !== undefined) {
+        used.push({ module: '[perf map]', sources: [`${map.used} entries`] })
+        if (map.unusable > 0) problems.add(`${map.unusable} lines of the perf map are not entries.`)
+      }
+      perfMaps.set(pid, map)
+    }
+    return perfMaps.get(pid)
+  }
+
+  function open(module: Module): ModuleSymbols {
+    switch (module.kind) {
+      case 'kernel':
+        return isSameKernel ? openKernel() : nothing('no symbols')
+      case 'vdso':
+        return isSameKernel ? openVdso(module) : nothing('no symbols')
+      case 'anonymous': {
+        const map = perfMapOf(module.pid)
+        return map === undefined ? nothing('JIT without map') : perfMapSymbols(map, module)
+      }
+      case 'unmapped':
+        return nothing('not mapped')
+      case 'file':
+        return openFile(module)
+    }
+  }
+
+  function openFile(module: Module): ModuleSymbols {
+    const bytes = files.bytesOf(module)
+    if (typeof bytes === 'string') return nothing(bytes)
+    const symbols = elfSymbols(bytes, {
+      module,
+      openDebug: path => files.open(module.pid, path),
+    })
+    for (const problem of symbols.problems) problems.add(problem)
+    used.push({
+      module: module.path,
+      sources: symbols.sources,
+      ...(module.buildId !== undefined && { buildId: module.buildId }),
+    })
+    return symbols
+  }
+
+  function openKernel(): ModuleSymbols {
+    const fd = openKallsyms()
+    if (fd === undefined) return nothing('kallsyms hidden')
+    try {
+      if (!isHidden(fileBytes(fd))) used.push({ module: '[kernel]', sources: ['kallsyms'] })
+      return kernelSymbols(fs.readFileSync(fd))
+    } finally {
+      fs.closeSync(fd)
+    }
+  }
+
+  function openVdso(module: Module): ModuleSymbols {
+    const bytes = readVdso()
+    return bytes === undefined ? nothing('file unreadable') : elfSymbols(bytes, { module })
+  }
+
+  return {
+    hold(module) {
+      if (module.kind === 'file') files.hold(module)
+      if (module.kind === 'anonymous') holdPerfMap(module.pid)
+    },
+    of(module) {
+      const key = keyOf(module)
+      let symbols = byKey.get(key)
+      if (symbols === undefined) {
+        symbols = open(module)
+        byKey.set(key, symbols)
+      }
+      return symbols
+    },
+    used: () => ({ sources: used, problems: [...problems] }),
+  }
+}
+
+function nothing(reason: UnknownReason): ModuleSymbols {
+  return { find: () => reason }
+}
+
+function keyOf({ kind, path, pid, start, inode, buildId }: Module): string {
+  return kind === 'file' ? `${path}\0${inode}\0${buildId}` : `${kind}\0${pid}\0${path}\0${start}`
+}
+
+function pidInside(pid: number): number {
+  try {
+    return readStatus(pid).nspid
+  } catch {
+    // It is gone, or this is a file that was recorded elsewhere: the pid is all there is.
+    return pid
+  }
+}
+
+/** The vdso is the same image in every process of this kernel, so our own is as good as the target's. */
+function readVdso(): Bytes | undefined {
+  try {
+    const mapping = readMaps(process.pid).find(({ path }) => path === '[vdso]')
+    if (mapping === undefined) return undefined
+    const memory = openMemory(process.pid)
+    try {
+      const size = mapping.end - mapping.start
+      const image = memoryBytes(memory, mapping.start, size).read(0, size)
+      return { size, read: (offset, length) => image.subarray(offset, offset + length) }
+    } finally {
+      fs.closeSync(memory)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+/** For people, before a capture: what its names will come from. */
+export function readNameSources(facts: ProcessFacts): string[] {
+  const sources = ["the target's own files (symbol tables, debug files)"]
+  if (facts.hasAnonymousCode) {
+    const path = `/tmp/perf-${facts.nspid}.map`
+    sources.push(
+      facts.hasFile(path) ? `its perf map ${path}` : `no perf map (${path} is not there)`,
+    )
+  }
+  const kallsyms = openKallsyms()
+  if (kallsyms === undefined) return [...sources, 'no kernel names']
+  try {
+    const head = fileBytes(kallsyms)
+    sources.push(isHidden(head) ? 'no kernel names (kallsyms hidden)' : 'kernel: kallsyms')
+  } finally {
+    fs.closeSync(kallsyms)
+  }
+  return sources
+}
+
+function isHidden(kallsyms: Bytes): boolean {
+  // Without CAP_SYSLOG every address is shown as 0. Not the first line alone: older kernels have a
+  // symbol that really is at 0.
+  const lines = kallsyms.read(0, 4096).toString('latin1').split('\n').slice(0, -1)
+  return lines.every(line => /^0+ /.test(line))
+}
