@@ -1,0 +1,170 @@
+// Frames for addresses that have no name yet.
+//
+// A frame in a file is that file and an offset in it, so that all processes
+// which run the code share it. A frame in anonymous code is one process's, at
+// an address: what lies there in another one has nothing to do with it. Names
+// come later (`symbolize`); until then a frame is called `module+0xoffset`.
+
+import { AddressSpace, copyBudget, type Mapping } from './address-space.ts'
+import { AddressTable } from './perf-addresses.ts'
+import type { Modules } from './perf-modules.ts'
+import { context, int64 } from './perf-records.ts'
+import type { Process } from './perf-tasks.ts'
+import type { Frame, Module, ProfileBuilder } from './profile.ts'
+
+// Six times what a busy machine shows in half a minute. Without an end, a
+// recording of nothing but different addresses would take 30 times its size.
+const mostFrames = 262_144
+
+const oneTooMany: Frame = {
+  name: '[too many addresses]',
+  kind: 'unknown',
+  reason: 'unnamed by the tool',
+}
+
+/** Added to a context's marker (they are even) for an address that a call returns to. */
+export const isReturn = 1
+
+export class Frames {
+  /** What is mapped in the kernel, with the names that records give. */
+  readonly kernel = {
+    space: new AddressSpace(copyBudget()),
+    frames: new AddressTable(),
+    changes: 0,
+  }
+  /** Addresses that were too many to keep apart, each time that they were seen. */
+  overflow = 0
+  readonly #builder: ProfileBuilder
+  readonly #modules: Modules
+  readonly #outside = new Map<number, { module: Module; frames: AddressTable }>()
+  readonly #byModule = new Map<Module, Map<number, number>>()
+  #count = 0
+
+  constructor(builder: ProfileBuilder, modules: Modules) {
+    this.#builder = builder
+    this.#modules = modules
+  }
+
+  /** The table of the addresses that follow a context's marker. */
+  table(process: Process, whose: number): AddressTable {
+    if (whose === context.kernel) return this.kernel.frames
+    return outside.has(whose) ? this.#outsideOf(whose).frames : process.frames
+  }
+
+  /** The frame of an address that is in no table yet, and is put into one. `tag` is its context, with `isReturn`. */
+  add(process: Process, tag: number, low: number, high: number): number {
+    if (this.#count >= mostFrames) {
+      this.overflow++
+      return this.#builder.frame(oneTooMany)
+    }
+    const frame = this.#find(process, tag, low, high)
+    this.table(process, tag - (tag & isReturn)).set(low, high, tag, frame)
+    return frame
+  }
+
+  #find(process: Process, tag: number, low: number, high: number): number {
+    const address = int64(low, high)
+    // Garbage, from a stack without frame pointers: no program has such an address.
+    if (!Number.isSafeInteger(address)) {
+      const name = `[unmapped]+0x${hex64(low, high)}`
+      this.#count++
+      return this.#builder.frame({ name, kind: 'unknown', reason: 'not mapped' })
+    }
+    const back = tag & isReturn
+    const whose = tag - back
+    if (whose === context.kernel) return this.#inKernel(address, back)
+    if (outside.has(whose)) return this.#at(this.#outsideOf(whose).module, address, back)
+    return this.#inProcess(process, address, back)
+  }
+
+  #inKernel(address: number, back: number): number {
+    const mapping = this.kernel.space.find(address - back)
+    // The kernel is always mapped somewhere: what no record covers is its image.
+    if (mapping === undefined) return this.#at(this.#modules.kernelImage(), address, back)
+    const { module, symbol } = mapping
+    return symbol === undefined
+      ? this.#at(module, address, back)
+      : this.#builder.frame({ name: symbol, kind: 'kernel', module: module.path })
+  }
+
+  #inProcess(process: Process, address: number, back: number): number {
+    const { pid } = process
+    // The call itself is before the address, where another mapping may end.
+    const mapping = mappingAt(process, address - back)
+    if (mapping === undefined) {
+      return this.#at(this.#modules.own(pid, 'unmapped', '[unmapped]'), address, back)
+    }
+    const { module, start, fileOffset } = mapping
+    if (module.kind === 'file') return this.#at(module, address - start + fileOffset, back)
+    // Code that a fork took over is its own now: its perf map may name it otherwise than the parent's.
+    const isOwn = module.pid === pid
+    const own = isOwn ? module : this.#modules.own(pid, module.kind, module.path, module)
+    return this.#at(own, address, back)
+  }
+
+  #at(module: Module, value: number, back: number): number {
+    let frames = this.#byModule.get(module)
+    if (frames === undefined) {
+      frames = new Map()
+      this.#byModule.set(module, frames)
+    }
+    const key = value * 2 + back
+    let frame = frames.get(key)
+    if (frame === undefined) {
+      frame = this.#builder.frame(unnamed(module, value, back === isReturn))
+      this.#count++
+      frames.set(key, frame)
+    }
+    return frame
+  }
+
+  #outsideOf(whose: number): { module: Module; frames: AddressTable } {
+    let found = this.#outside.get(whose)
+    if (found === undefined) {
+      const path = outside.get(whose)!
+      const module: Module = { kind: 'unmapped', path, pid: -1, start: 0, end: 0, fileOffset: 0 }
+      found = { module, frames: new AddressTable() }
+      this.#outside.set(whose, found)
+    }
+    return found
+  }
+}
+
+// Whose addresses are neither the kernel's nor a process's.
+const outside = new Map<number, string>([
+  [context.hypervisor, '[hypervisor]'],
+  [context.guest, '[guest]'],
+  [context.guestKernel, '[guest kernel]'],
+  [context.guestUser, '[guest user]'],
+])
+
+function mappingAt(process: Process, address: number): Mapping | undefined {
+  const mapping = process.space.find(address)
+  if (process.before === undefined) return mapping
+  if (mapping === undefined) return process.before.find(address)
+  process.before = undefined
+  process.frames.clear()
+  process.changes++
+  return mapping
+}
+
+function unnamed(module: Module, value: number, isReturn: boolean): Frame {
+  const { kind, path } = module
+  const name = `${path.slice(path.lastIndexOf('/') + 1) || path}+0x${hexOf(value)}`
+  const address = { module, value, isReturn }
+  if (kind === 'kernel') return { name, kind: 'kernel', module: path, address }
+  const reason =
+    kind === 'unmapped' ? 'not mapped' : kind === 'anonymous' ? 'JIT without map' : 'no symbols'
+  return { name, kind: 'unknown', module: path, address, reason }
+}
+
+function hexOf(value: number): string {
+  const high = Math.floor(value / 0x1_0000_0000)
+  return hex64(value - high * 0x1_0000_0000, high)
+}
+
+/** As the kernel writes it: the two's complement of 64 bits. */
+function hex64(low: number, high: number): string {
+  const digits = (low >>> 0).toString(16)
+  return high === 0 ? digits : (high >>> 0).toString(16) + digits.padStart(8, '0')
+}

@@ -1,0 +1,350 @@
+// What the records of a recording mean, put together: samples become stacks,
+// mappings and tasks say what their addresses lie in, and everything that went
+// missing is counted.
+//
+// Each record is met twice. When it is *read*, a sample is checked and counted,
+// and a new module is told of at once, since its file may vanish with its
+// process. When its *time* has come (see perf-order.ts), it takes effect.
+
+import type { PerfAttr } from './perf-attr.ts'
+import { Events } from './perf-events.ts'
+import { addBuildId, type PerfFeatures, readFeature } from './perf-features.ts'
+import { Modules } from './perf-modules.ts'
+import { entryWords, TimeOrder } from './perf-order.ts'
+import {
+  isUnused,
+  type RecordBytes,
+  readBuildId,
+  readComm,
+  readKsymbol,
+  readMmap,
+  readTask,
+  recordType,
+  text,
+  uint64,
+} from './perf-records.ts'
+import { entry, type SampleShape, writeSample } from './perf-sample.ts'
+import { type RootFrame, Stacks } from './perf-stacks.ts'
+import { noCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts'
+import { Tasks } from './perf-tasks.ts'
+import type { Module, ProfileBuilder } from './profile.ts'
+
+export interface PerfDataOptions {
+  /** Called once for each module of a process, as soon as its record is read. */
+  readonly onModule?: (module: Module) => void
+  /** Default: `thread`. */
+  readonly rootFrame?: RootFrame
+}
+
+export class Session {
+  readonly features: PerfFeatures = { events: [], buildIds: [] }
+  readonly #builder: ProfileBuilder
+  readonly #modules: Modules
+  readonly #tasks = new Tasks()
+  readonly #stacks: Stacks
+  readonly #order = new TimeOrder((words, at) => this.#happen(words, at))
+  readonly #events = new Events()
+  /** What waits for its time besides samples, by the number that stands in its entry. */
+  readonly #later = new Map<number, () => void>()
+  #laterCount = 0
+  readonly #shape: SampleShape = { depth: 0, userDepth: 0 }
+  // Times are kept relative to the first one, so that they are exact however long the machine is up.
+  #hasTime = false
+  #baseLow = 0
+  #baseHigh = 0
+  #first = Number.POSITIVE_INFINITY
+  #last = Number.NEGATIVE_INFINITY
+  readonly #counts = noCounts()
+  /**
+   * The kernel says in a LOST record how many did not fit before it. perf adds
+   * a LOST_SAMPLES at its end, without a time, with the number of all: the same
+   * ones again. One with a time is the hardware's, and counts on its own.
+   */
+  #lostRecords = 0
+  #lostAtEnd = 0
+  #lostByHardware = 0
+  #unknownRecords = 0
+  #refused = 0
+
+  constructor(builder: ProfileBuilder, options: PerfDataOptions) {
+    this.#builder = builder
+    this.#modules = new Modules(options.onModule ?? (() => {}))
+    this.#stacks = new Stacks(builder, this.#modules, options.rootFrame ?? 'thread')
+  }
+
+  /** Describes an event, before its samples come. */
+  addEvent(attr: PerfAttr, ids: readonly number[]): void {
+    if (!this.#events.add(attr, ids)) this.#counts.malformedRecords++
+  }
+
+  get hasEvents(): boolean {
+    return this.#events.list.length > 0
+  }
+
+  /** No sample has been read yet. */
+  get isEmpty(): boolean {
+    return this.#first > this.#last && this.#events.samples === 0
+  }
+
+  /** A record that should have said something cannot be read. */
+  countMalformed(): void {
+    this.#counts.malformedRecords++
+  }
+
+  /** Takes one record, as it is read. */
+  take(from: RecordBytes, at: number, size: number): void {
+    const type = from.words[at >> 2]!
+    if (type === recordType.sample) this.#takeSample(from, at, size)
+    else if (type === recordType.finishedRound) this.#order.round()
+    else if (
+      !this.#takeTask(type, from, at, size) &&
+      !this.#takeDescription(type, from, at, size)
+    ) {
+      this.#count(type, from.words, at, size)
+    }
+  }
+
+  /** Hands everything to the builder, and says what was seen. */
+  end(form: 'file' | 'pipe', isTruncated: boolean): PerfDataSummary {
+    this.#order.end()
+    this.#modules.identify(this.features.buildIds)
+    this.#events.describe(this.features.events)
+    const { perfVersion, kernelRelease, architecture, cpus } = this.features
+    const base = uint64(this.#baseLow, this.#baseHigh)
+    const hasTimes = this.#first <= this.#last
+    const summary: PerfDataSummary = {
+      form,
+      events: this.#events.summaries,
+      samples: this.#events.samples,
+      firstSampleNs: hasTimes ? base + this.#first : undefined,
+      lastSampleNs: hasTimes ? base + this.#last : undefined,
+      cpus,
+      perfVersion,
+      kernelRelease,
+      architecture,
+      lost: Math.max(this.#lostRecords, this.#lostAtEnd) + this.#lostByHardware,
+      ...this.#counts,
+      processes: this.#tasks.sampled.map(({ pid, comm, samples }) => ({
+        pid,
+        comm: comm ?? `:${pid}`,
+        samples,
+      })),
+      outOfOrder: this.#order.late,
+      unknownRecords: this.#unknownRecords,
+      refusedMappings: this.#modules.refused + this.#refused,
+      droppedTasks: this.#tasks.dropped,
+      overflowingFrames: this.#stacks.overflow,
+      isTruncated,
+    }
+    reportSummary(this.#builder, summary, this.#events.copyUserStacks)
+    this.#events.putInto(this.#builder)
+    return summary
+  }
+
+  #takeSample(from: RecordBytes, at: number, size: number): void {
+    const { words } = from
+    const start = at >> 2
+    const index = this.#events.ofSample(words, start, size)
+    const event = this.#events.list[index]
+    if (event === undefined) {
+      this.#counts.strangeSamples++
+      return
+    }
+    const { attr } = event
+    const { format } = attr
+    const shape = this.#shape
+    if (!writeSample(this.#order, index, format, from, at, size, shape)) {
+      this.#counts.malformedSamples++
+      return
+    }
+    if (shape.depth >= attr.maxStack) this.#counts.truncatedStacks++
+    if (shape.userDepth > 0) this.#counts.userStacks++
+    if (shape.userDepth === 1) this.#counts.oneFrameUserStacks++
+    const time = format.time < 0 ? noTime : this.#timeAt(words, start + format.time)
+    if (time === noTime) {
+      this.#order.pass()
+      return
+    }
+    if (time < this.#first) this.#first = time
+    if (time > this.#last) this.#last = time
+    this.#order.add(time)
+  }
+
+  /** What maps, names, starts and ends. False if the record is none of those. */
+  #takeTask(type: number, from: RecordBytes, at: number, size: number): boolean {
+    switch (type) {
+      case recordType.mmap:
+      case recordType.mmap2:
+        this.#takeMmap(from, at, size)
+        return true
+      case recordType.ksymbol:
+        this.#takeKsymbol(from, at, size)
+        return true
+      case recordType.comm: {
+        const record = readComm(from, at, this.#bodyEnd(from.words, at, size))
+        if (record?.isExec) this.#modules.forget(record.pid)
+        this.#when(from.words, at, size, record && (() => this.#tasks.comm(record)))
+        return true
+      }
+      case recordType.fork: {
+        const record = readTask(from, at, at + size)
+        if (record && record.pid !== record.parentPid) this.#modules.forget(record.pid)
+        this.#when(from.words, at, size, record && (() => this.#tasks.fork(record)))
+        return true
+      }
+      case recordType.exit: {
+        const record = readTask(from, at, at + size)
+        this.#when(from.words, at, size, record && (() => this.#tasks.exit(record)))
+        return true
+      }
+      default:
+        return false
+    }
+  }
+
+  /** What the recording says about itself. False if the record is none of that. */
+  #takeDescription(type: number, from: RecordBytes, at: number, size: number): boolean {
+    const { bytes, words } = from
+    if (type === recordType.buildId) {
+      const record = readBuildId(bytes, at, at + size)
+      if (record !== undefined) addBuildId(this.features, record)
+    } else if (type === recordType.feature && size >= 16) {
+      readFeature(this.features, words[(at >> 2) + 2]!, bytes.subarray(at + 16, at + size))
+    } else if (type === recordType.eventUpdate && size >= 24) {
+      this.#takeEventUpdate(from, at, size)
+    } else return false
+    return true
+  }
+
+  #takeMmap(from: RecordBytes, at: number, size: number): void {
+    const record = readMmap(from, at, this.#bodyEnd(from.words, at, size))
+    if (record === undefined) {
+      this.#counts.malformedRecords++
+      return
+    }
+    const { pid, isKernel, isData, start, end } = record
+    // Made now, not in its time: the file may be gone by then.
+    const mapping = isData ? undefined : this.#modules.mapping(record)
+    this.#when(from.words, at, size, () => {
+      const process = isKernel ? undefined : this.#tasks.process(pid)
+      const space = process?.space ?? this.#stacks.kernelSpace
+      if (mapping === undefined) space.unmap(start, end)
+      else if (!space.map(mapping)) this.#refused++
+      this.#stacks.changed(process)
+    })
+  }
+
+  #takeKsymbol(from: RecordBytes, at: number, size: number): void {
+    const record = readKsymbol(from, at, this.#bodyEnd(from.words, at, size))
+    const mapping = record && !record.isGone ? this.#modules.symbol(record) : undefined
+    const act =
+      record &&
+      (() => {
+        if (mapping === undefined) this.#stacks.kernelSpace.unmap(record.start, record.end)
+        else this.#stacks.kernelSpace.map(mapping)
+        this.#stacks.changed(undefined)
+      })
+    this.#when(from.words, at, size, act)
+  }
+
+  /** EVENT_UPDATE: u64 kind, u64 id, then for kind 2 the event's name. */
+  #takeEventUpdate({ bytes, words }: RecordBytes, at: number, size: number): void {
+    const word = at >> 2
+    if (words[word + 2] !== 2) return
+    const id = uint64(words[word + 4]!, words[word + 5]!)
+    this.#events.rename(id, text(bytes, at + 24, at + size))
+  }
+
+  /** Records that only count. */
+  #count(type: number, words: Int32Array, at: number, size: number): void {
+    const word = at >> 2
+    const counts = this.#counts
+    if (type === recordType.lost && size >= 24) {
+      this.#lostRecords += uint64(words[word + 4]!, words[word + 5]!)
+    } else if (type === recordType.lostSamples && size >= 16) {
+      const lost = uint64(words[word + 2]!, words[word + 3]!)
+      if (this.#timeOfRecord(words, at, size) === noTime) this.#lostAtEnd += lost
+      else this.#lostByHardware += lost
+    } else if (type === recordType.throttle) counts.throttles++
+    else if (type === recordType.unthrottle) counts.unthrottles++
+    else if (type === recordType.switch || type === recordType.switchCpuWide) {
+      if ((words[word + 1]! & switchOut) !== 0) counts.switchesOut++
+      else counts.switchesIn++
+    } else if (type === recordType.callchainDeferred) counts.deferredStacks++
+    else if (!isUnused(type)) this.#unknownRecords++
+  }
+
+  /** Lets something happen in a record's time, or counts it as malformed. */
+  #when(words: Int32Array, at: number, size: number, act: (() => void) | undefined): void {
+    if (act === undefined) {
+      this.#counts.malformedRecords++
+      return
+    }
+    const time = this.#timeOfRecord(words, at, size)
+    if (time === noTime) {
+      act()
+      return
+    }
+    const into = this.#order.room(entryWords + laterWords)
+    const number = ++this.#laterCount
+    this.#later.set(number, act)
+    this.#order.words[into + entry.event] = -number
+    this.#order.words[into + entry.chainWords] = laterWords
+    this.#order.add(time)
+  }
+
+  /** An entry's time has come. */
+  #happen(words: Int32Array, at: number): void {
+    const index = words[at + entry.event]!
+    if (index < 0) {
+      this.#later.get(-index)!()
+      this.#later.delete(-index)
+      return
+    }
+    const { attr, weights } = this.#events.list[index]!
+    const thread = this.#tasks.thread(words[at + entry.pid]!, words[at + entry.tid]!)
+    this.#tasks.sample(thread.process)
+    const chain = at + entry.chain
+    const stack = this.#stacks.stack(thread, words, chain, words[at + entry.chainWords]!)
+    // Where samples do not say their period it was fixed beforehand.
+    const period =
+      attr.format.period < 0
+        ? (attr.period ?? 1)
+        : uint64(words[at + entry.period]!, words[at + entry.period + 1]!)
+    weights.add(stack, period)
+  }
+
+  /** Where a record's own fields end. */
+  #bodyEnd(words: Int32Array, at: number, size: number): number {
+    const trailer = (this.#events.ofTrailer(words, at, size)?.trailerWords ?? 0) * 4
+    return Math.max(at + size - trailer, at)
+  }
+
+  #timeOfRecord(words: Int32Array, at: number, size: number): number {
+    const format = this.#events.ofTrailer(words, at, size)
+    const back = format?.trailerTime ?? 0
+    if (format === undefined || back === 0 || size < 8 + format.trailerWords * 4) return noTime
+    return this.#timeAt(words, ((at + size) >> 2) - back)
+  }
+
+  /** Relative to the first time of the recording. Zero is how perf says that it made the record itself. */
+  #timeAt(words: Int32Array, place: number): number {
+    const low = words[place]!
+    const high = words[place + 1]!
+    if (low === 0 && high === 0) return noTime
+    if (!this.#hasTime) {
+      this.#hasTime = true
+      this.#baseLow = low
+      this.#baseHigh = high
+    }
+    return (high - this.#baseHigh) * 0x1_0000_0000 + ((low >>> 0) - (this.#baseLow >>> 0))
+  }
+}
+
+/** No time is this one: real ones differ from the first by less. */
+const noTime = Number.NEGATIVE_INFINITY
+
+// What a task's or a mapping's record takes besides its entry, so that the bound on what waits holds for them too.
+const laterWords = 64
+
+const switchOut = 1 << 13
