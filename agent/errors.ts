@@ -123,6 +123,11 @@ export const errorKinds = {
     exit: 1,
     status: 400,
   },
+  SP_INPUT_DAMAGED: {
+    hint: 'Copy or fetch the file again: its compressed bytes do not inflate.',
+    exit: 1,
+    status: 422,
+  },
   SP_OUTPUT_EXISTS: {
     hint: 'Name another file, or allow it to be replaced with `--force`.',
     exit: 2,
@@ -134,7 +139,7 @@ export const errorKinds = {
     status: 507,
   },
   SP_INTERNAL: {
-    hint: 'This is our fault. Run again with SP_FLAMEGRAPH_LOG=debug and report what it prints.',
+    hint: 'This is our fault. Run again with `--debug` and report what it prints.',
     exit: 1,
     status: 500,
   },

@@ -10,6 +10,8 @@
 // event and unit; a diff or a series of windows is more columns, and a stack
 // that one of them lacks is a zero there, not a missing node.
 
+import { ProfilerError } from '../errors.ts'
+
 export type Unit = 'samples' | 'nanoseconds' | 'bytes' | 'count'
 
 /**
@@ -34,6 +36,7 @@ export type UnknownReason =
   | 'file deleted'
   | 'file unreadable'
   | 'build-id differs'
+  | 'another file at its path'
   | 'kallsyms hidden'
   | 'JIT without map'
   | 'not mapped'
@@ -116,10 +119,16 @@ export interface Profile {
 
 export const noCaller = -1
 
+// What a hostile file can make of us: half a gigabyte for each. The largest
+// captures that we have seen have 100,000 stacks and 5 MB of names.
+const mostStacks = 16 * 1024 * 1024
+const mostNameLength = 128 * 1024 * 1024
+
 /** Makes a profile. Frames and stacks are interned: equal ones get the same index. */
 export class ProfileBuilder {
   #frames: Frame[] = []
   #frameIndex = new Map<string, number>()
+  #nameLength = 0
   #caller = new Int32Array(1024)
   #frame = new Int32Array(1024)
   #length = 0
@@ -135,6 +144,8 @@ export class ProfileBuilder {
     const key = `${frame.kind}\0${frame.name}\0${frame.module ?? ''}\0${frame.file ?? ''}\0${frame.line ?? ''}`
     let index = this.#frameIndex.get(key)
     if (index === undefined) {
+      this.#nameLength += key.length
+      if (this.#nameLength > mostNameLength) throw tooMuch(`${mostNameLength} letters of names`)
       index = this.#frames.push(frame) - 1
       this.#frameIndex.set(key, index)
     }
@@ -151,6 +162,7 @@ export class ProfileBuilder {
       if (this.#caller[found] === caller && this.#frame[found] === frame) return found
       slot = (slot + 1) & mask
     }
+    if (this.#length === mostStacks) throw tooMuch(`${mostStacks} distinct stacks`)
     if (this.#length === this.#caller.length) {
       this.#caller = doubled(this.#caller)
       this.#frame = doubled(this.#frame)
@@ -219,6 +231,10 @@ export class ProfileBuilder {
       this.#slots[slot] = index + 1
     }
   }
+}
+
+function tooMuch(what: string): ProfilerError {
+  return new ProfilerError('SP_LIMIT', `the profile has more than ${what}`)
 }
 
 function hash(caller: number, frame: number): number {

@@ -1,0 +1,40 @@
+// From a capture's segments to one profile: each is read as it comes, by the
+// reader of its format.
+
+import type { Segment } from '../capture/capture.ts'
+import { perfDataReader } from './perf-data.ts'
+import type { PerfDataSummary } from './perf-summary.ts'
+import { type Module, type Profile, ProfileBuilder } from './profile.ts'
+import { readPySpyRaw } from './py-spy-raw.ts'
+
+export interface ReadCapture {
+  readonly profile: Profile
+  /** Of a perf segment. */
+  readonly perf: PerfDataSummary | undefined
+}
+
+/**
+ * @param onModule told of each mapped file as soon as it is read of, while the target still lives
+ */
+export async function readSegments(
+  segments: AsyncIterable<Segment>,
+  onModule: (module: Module) => void,
+): Promise<ReadCapture> {
+  const builder = new ProfileBuilder()
+  let perf: PerfDataSummary | undefined
+  for await (const { format, chunks } of segments) {
+    if (format === 'perf-data') {
+      const reader = perfDataReader(builder, { onModule })
+      let isEmpty = true
+      for await (const chunk of chunks) {
+        isEmpty = false
+        reader.push(chunk)
+      }
+      // Nothing at all is how perf refuses: what it said tells why, not the header that is missing.
+      if (!isEmpty) perf = reader.end()
+    } else {
+      await readPySpyRaw(chunks, builder)
+    }
+  }
+  return { profile: builder.build(), perf }
+}
