@@ -1,0 +1,170 @@
+// Every setting, from flags, environment and file, checked once and whole.
+//
+// A flag wins over the environment (`SP_FLAMEGRAPH_HERTZ`), which wins over the
+// file (`--config FILE`, JSON), which wins over the default. Unknown names are
+// errors everywhere: a misspelt setting must not become a silent default at
+// 3 a.m. All problems are told at once; what comes out is frozen.
+
+import { z } from 'zod'
+import { ProfilerError } from './errors.ts'
+
+export const formats = ['svg', 'folded', 'json', 'pprof', 'speedscope'] as const
+export type Format = (typeof formats)[number]
+
+// 999 Hz: above it the target is slowed by more than 4 %. Not 100 or 1000, so that the
+// samples do not fall in step with timers that tick at round rates.
+const maxHertz = 999
+const defaultHertz = 99
+const defaultDurationMs = 30_000
+// An hour at 999 Hz on 64 cores is 230 million samples: the model holds it, the person does not.
+const maxDurationMs = 3_600_000
+
+const duration = z.union([z.number(), z.string()]).transform((value, context) => {
+  const match = /^(\d+(?:\.\d+)?)(ms|s|m)?$/.exec(String(value).trim())
+  const unit = { ms: 1, s: 1000, m: 60_000 }[match?.[2] ?? 's']!
+  const durationMs = match === null ? Number.NaN : Number(match[1]) * unit
+  if (durationMs >= 100 && durationMs <= maxDurationMs) return Math.round(durationMs)
+  context.addIssue('expected seconds, or a number with ms, s or m, from 100ms to 60m')
+  return z.NEVER
+})
+
+const list = z.preprocess(
+  value => (typeof value === 'string' ? value.split(',').map(each => each.trim()) : value),
+  z.array(z.enum(formats)).min(1),
+)
+
+const flag = z.preprocess(
+  value =>
+    value === 'true' || value === '1' ? true : value === 'false' || value === '0' ? false : value,
+  z.boolean(),
+)
+
+// What an object name may hold on every store: no slash, no dot at the start, no `..`.
+const incident = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/,
+    'expected letters, digits, `.`, `_`, `-`, at most 100',
+  )
+  .refine(value => !value.includes('..'), 'expected no `..`')
+
+const destination = z.string().regex(/^file:.+/, 'expected `file:DIR`')
+
+const customerId = z.strictObject({
+  name: z.string().regex(/^[a-z][a-z0-9_]{0,31}$/),
+  pattern: z.string().min(1).max(200),
+  examples: z.array(z.string().min(1).max(200)).min(1),
+})
+
+const schema = z.strictObject({
+  duration,
+  hertz: z.coerce.number().int().min(1).max(maxHertz),
+  mode: z.enum(['cpu']),
+  tool: z.enum(['perf', 'py-spy']).optional(),
+  format: list,
+  output: z.string().min(1).optional(),
+  to: destination,
+  incident: incident.optional(),
+  customerIds: z.array(customerId).max(50),
+  force: flag,
+  json: flag,
+  debug: flag,
+})
+
+export type Settings = Readonly<z.infer<typeof schema>>
+export type SettingName = keyof Settings
+export type SettingSource = 'default' | 'file' | 'environment' | 'flag'
+
+const defaults = {
+  duration: `${defaultDurationMs}ms`,
+  hertz: defaultHertz,
+  mode: 'cpu',
+  format: ['svg', 'folded', 'json', 'pprof'],
+  to: 'file:flamegraphs',
+  customerIds: [],
+  force: false,
+  json: false,
+  debug: false,
+}
+
+export interface Config {
+  readonly settings: Settings
+  /** Where each setting that has a value came from. */
+  readonly sources: ReadonlyMap<string, SettingSource>
+}
+
+const environmentPrefix = 'SP_FLAMEGRAPH_'
+
+/** The environment variable of a setting: `customerIds` → `SP_FLAMEGRAPH_CUSTOMER_IDS`. */
+export function environmentNameOf(setting: string): string {
+  return environmentPrefix + setting.replace(/[A-Z]/g, letter => `_${letter}`).toUpperCase()
+}
+
+/**
+ * Merges and checks the settings.
+ *
+ * @param file the parsed content of the configuration file, if one was named
+ * @throws {ProfilerError} `SP_CONFIG_INVALID`, with every problem in the message
+ */
+export function readConfig(
+  flags: Readonly<Record<string, unknown>>,
+  environment: Readonly<Record<string, string | undefined>>,
+  file: unknown = {},
+): Config {
+  const problems: string[] = []
+  const values = new Map<string, unknown>()
+  const sources = new Map<string, SettingSource>()
+  const take = (source: SettingSource, entries: Iterable<readonly [string, unknown]>) => {
+    for (const [name, value] of entries) {
+      if (value === undefined) continue
+      values.set(name, value)
+      sources.set(name, source)
+    }
+  }
+  take('default', Object.entries(defaults))
+  if (typeof file !== 'object' || file === null || Array.isArray(file)) {
+    problems.push('the configuration file is not a JSON object')
+  } else {
+    take('file', Object.entries(file))
+  }
+  take('environment', environmentSettings(environment, problems))
+  take('flag', Object.entries(flags))
+
+  const parsed = schema.safeParse(Object.fromEntries(values))
+  for (const issue of parsed.error?.issues ?? []) {
+    const name = String(issue.path[0] ?? '')
+    const from = sources.get(name)
+    problems.push(
+      `${issue.path.join('.')}${from ? ` (${from})` : ''}: ${issue.message}`.replace(/^: /, ''),
+    )
+  }
+  if (!parsed.success || problems.length > 0) {
+    throw new ProfilerError('SP_CONFIG_INVALID', `Settings are wrong: ${problems.join('; ')}.`)
+  }
+  return { settings: Object.freeze(parsed.data), sources }
+}
+
+function* environmentSettings(
+  environment: Readonly<Record<string, string | undefined>>,
+  problems: string[],
+): Generator<readonly [string, unknown]> {
+  const names = new Map(Object.keys(schema.shape).map(name => [environmentNameOf(name), name]))
+  for (const [variable, value] of Object.entries(environment)) {
+    if (!variable.startsWith(environmentPrefix) || variable === configVariable) continue
+    const name = names.get(variable)
+    if (name === undefined) {
+      problems.push(`${variable}: there is no such setting`)
+    } else if (name === 'customerIds') {
+      try {
+        yield [name, JSON.parse(value ?? '')]
+      } catch {
+        problems.push(`${variable}: expected JSON`)
+      }
+    } else {
+      yield [name, value]
+    }
+  }
+}
+
+/** Names the configuration file, as `--config` does. */
+export const configVariable = 'SP_FLAMEGRAPH_CONFIG'
