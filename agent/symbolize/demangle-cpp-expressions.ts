@@ -5,11 +5,12 @@
 //
 // An operand is put in parentheses unless it is a name, as GNU's c++filt does:
 // that is more than C++ needs, and never wrong.
+//
+// It is long because there are forty forms of expression, each of a few lines.
 
 import { encoding } from './demangle-cpp.ts'
-import { operatorName, sourceName, templateArg, templateArgs } from './demangle-cpp-names.ts'
+import { sourceName } from './demangle-cpp-names.ts'
 import {
-  attempt,
   digits,
   eat,
   enter,
@@ -23,8 +24,10 @@ import {
   peek,
   type Reader,
 } from './demangle-cpp-reader.ts'
+import { templateArg } from './demangle-cpp-template-args.ts'
 import { list, type Node, type Part, sequence, simple, text } from './demangle-cpp-tree.ts'
 import { templateParameter, type } from './demangle-cpp-types.ts'
+import { member, unresolved, withArgs } from './demangle-cpp-unresolved.ts'
 import { literalSuffixes, operators } from './demangle-cpp-words.ts'
 
 export function expression(r: Reader): Node {
@@ -142,7 +145,10 @@ function anyExpression(r: Reader): Node {
     case 'so':
       return subobject(r)
     case 'rq':
+      expect(r, '_')
+      return requirement(r)
     case 'rQ':
+      while (!eat(r, '_')) type(r)
       return requirement(r)
   }
   if (first === 'u') {
@@ -217,6 +223,11 @@ function namedCast(r: Reader, word: string): Node {
 
 /** An element of a braced list, which may say what it initializes. */
 function initializer(r: Reader): Node {
+  enter(r)
+  return leave(r, anyInitializer(r))
+}
+
+function anyInitializer(r: Reader): Node {
   if (eat(r, 'di')) {
     const field = sourceName(r)
     return sequence(`.${field}=`, initializer(r))
@@ -293,16 +304,11 @@ function subobject(r: Reader): Node {
 
 /** A `requires` expression is a page of code: what it requires is left out. */
 function requirement(r: Reader): Node {
-  if (r.text[r.at - 1] === 'Q') {
-    while (!eat(r, '_')) type(r)
-  } else {
-    expect(r, '_')
-  }
   while (!eat(r, 'E')) {
     if (eat(r, 'X')) {
       expression(r)
       eat(r, 'N')
-      if (eat(r, 'R')) requiredConcept(r)
+      if (eat(r, 'R')) type(r)
     } else if (eat(r, 'T')) {
       type(r)
     } else {
@@ -313,55 +319,7 @@ function requirement(r: Reader): Node {
   return text('requires {...}')
 }
 
-function requiredConcept(r: Reader): void {
-  type(r)
-}
-
 function vendorExpression(r: Reader): Node {
   const word = sourceName(r)
   return sequence(`${word}(`, list(untilEnd(r, templateArg)), ')')
-}
-
-/** What a name means when only the template's arguments can tell. */
-function unresolved(r: Reader): Node {
-  if (!eat(r, 'sr')) return withArgs(r, member(r))
-  const scope = attempt(r, namesScope)
-  // In the ABI's form the arguments follow the whole name, in GCC's only the last part of it.
-  return scope === undefined
-    ? { kind: 'scoped', scope: type(r), name: withArgs(r, member(r)) }
-    : withArgs(r, { kind: 'scoped', scope, name: member(r) })
-}
-
-/**
- * The ABI's scope without a type: names up to an `E`. Fails for what GCC writes, a type whose end
- * isn't marked. A scope that begins with `N` reads the same both ways, and both compilers count it
- * as a type.
- */
-function namesScope(r: Reader): Node {
-  let scope: Node | undefined
-  if (!isDigit(peek(r))) fail()
-  while (!eat(r, 'E')) {
-    const level = withArgs(r, text(sourceName(r)))
-    scope = scope === undefined ? level : { kind: 'scoped', scope, name: level }
-  }
-  if (!isDigit(peek(r)) && peek(r) !== 'o' && peek(r) !== 'd') fail()
-  return scope ?? fail()
-}
-
-/** A member's own name: an identifier, `on` an operator, `dn` a destructor. */
-function member(r: Reader): Node {
-  if (eat(r, 'on')) return operatorName(r)
-  if (eat(r, 'dn')) {
-    const of = isDigit(peek(r)) ? withArgs(r, text(sourceName(r))) : type(r)
-    return simple('~', of)
-  }
-  if (peek(r) === 's' || peek(r) === 'g') {
-    eat(r, 'gs')
-    return unresolved(r)
-  }
-  return text(sourceName(r))
-}
-
-function withArgs(r: Reader, own: Node): Node {
-  return peek(r) === 'I' ? { kind: 'template', name: own, args: templateArgs(r) } : own
 }

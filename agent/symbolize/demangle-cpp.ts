@@ -10,7 +10,7 @@
 // The style is that of GNU's `c++filt --no-verbose`, which is also what perf
 // prints: `A<B<int> >`, `char const*`, `std::string` for the old string.
 
-import { name, templateArg } from './demangle-cpp-names.ts'
+import { name } from './demangle-cpp-names.ts'
 import { print } from './demangle-cpp-print.ts'
 import {
   digits,
@@ -25,6 +25,7 @@ import {
   readerOf,
   substitutionIndex,
 } from './demangle-cpp-reader.ts'
+import { templateArg } from './demangle-cpp-template-args.ts'
 import { type Node, ownName, sequence } from './demangle-cpp-tree.ts'
 import { parameters, type } from './demangle-cpp-types.ts'
 

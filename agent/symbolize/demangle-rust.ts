@@ -1,16 +1,16 @@
 // Rust names. Two manglings are alive:
 //
-//  - v0, `_R…`, a grammar of its own and the default since Rust 1.95 or so:
-//    see `demangle-rust-v0.ts`
+//  - v0, `_R…`, a grammar of its own: see `demangle-rust-v0.ts`
 //  - legacy, `_ZN…17h<hash>E`: a nested C++ name whose parts are escaped and
-//    whose last part is a hash of 16 hex digits
+//    whose last part is a hash of 16 hex digits; still what Rust 1.95 does
+//    unless it is told otherwise
 //
 // The trap: a legacy name is also a well-formed C++ name, so it is tried first,
 // and it is told from one by the hash alone.
 //
 // The hash is left out, so that the copies of one generic function are one
-// frame, and so is what LLVM appends (`.llvm.123`, `.cold`): perf and c++filt
-// do the same.
+// frame, and so is what LLVM appends (`.llvm.123`, `.cold`): c++filt does the
+// same.
 
 import { demangleRustV0 } from './demangle-rust-v0.ts'
 
@@ -20,7 +20,7 @@ export function demangleRust(mangled: string): string | undefined {
 }
 
 // The hash and its end, with what LLVM may have appended.
-const hash = /17h[0-9a-f]{16}E(?:\.[\w.@$]*)?$/
+const hash = /17h[0-9a-f]{16}E(?:\.[\w.@$]*)?$/y
 
 const escapes = new Map([
   ['SP', '@'],
@@ -34,8 +34,9 @@ const escapes = new Map([
 ])
 
 function demangleLegacy(mangled: string): string | undefined {
-  const end = mangled.startsWith('_ZN') ? mangled.search(hash) : -1
-  if (end < 0) return undefined
+  const end = mangled.lastIndexOf('17h')
+  hash.lastIndex = end
+  if (end < 0 || !mangled.startsWith('_ZN') || !hash.test(mangled)) return undefined
   const parts: string[] = []
   for (let at = 3; at < end; ) {
     const start = at

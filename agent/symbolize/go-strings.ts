@@ -6,8 +6,8 @@ import type { Bytes } from './symbols.ts'
 /** The string at an offset; empty if there is none. */
 export type Strings = (offset: number) => string
 
-// All that is kept. The names of a profile's functions are some hundred kilobytes; a hostile
-// file whose names are all as long as allowed gets this much of our memory and no more names.
+// All that is kept. Every name in Go's own compiler is 2 MB; a hostile file whose names are all
+// as long as allowed gets this much of our memory and no more names.
 const maxKept = 32 << 20
 // Most strings are shorter.
 const firstRead = 128

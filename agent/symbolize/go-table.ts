@@ -55,9 +55,10 @@ const layouts = new Map<number, GoLayout>([
 ])
 
 const pointerSize = 8
-// The largest Go programs have half a million functions; the index of these is read whole: 16 MB.
+// Go 1.26 takes 350 bytes of table a function, so this many are a table of 370 MB. The index of
+// them is read whole: 8 MB, or 16 MB for the layouts with pointers.
 const maxFunctions = 1 << 20
-// The header without sections is looked for in this much: twice the largest Go programs.
+// The header is looked for in this much, which takes half a second. Go's own compiler is a file of 25 MB.
 const maxSearched = 512 << 20
 const searchChunk = 1 << 20
 // Names of instantiated generic functions are the longest.
@@ -73,7 +74,7 @@ export function readGoTable(elf: Elf): GoTable | undefined {
   if (named !== undefined) {
     return readTable(elf, partOf(elf.bytes, named.offset, named.size), named.address, quantum)
   }
-  // Every Go program says so in another section. One without any sections may be anything.
+  // Every Go program has one of these as well. A file without any sections may be anything.
   const mayBeGo = elf.sections.length === 0 || elf.sections.some(({ name }) => goSections.has(name))
   return mayBeGo ? searchTable(elf, quantum) : undefined
 }
@@ -81,6 +82,8 @@ export function readGoTable(elf: Elf): GoTable | undefined {
 const goSections = new Set(['.go.buildinfo', '.note.go.buildid', '.go.module', '.gosymtab'])
 
 function readTable(elf: Elf, bytes: Bytes, svma: number, quantum: number): GoTable | undefined {
+  // A hostile address may be too large to be exact.
+  if (!Number.isSafeInteger(svma)) return undefined
   // Ten words are the longest header.
   const head = bytes.read(0, 10 * pointerSize)
   if (head.length < 10 * pointerSize) return undefined

@@ -156,7 +156,7 @@ test('damage gives no name or another one, never an error, and frames are bounde
       ...code,
       { name: 'main.a', file: 'a.go', size: 32, calls, tree },
     ])
-    for (let round = 0; round < 1500; round++) {
+    for (let round = 0; round < 900; round++) {
       const damaged = Buffer.from(
         whole.subarray(0, round % 3 ? whole.length : next() % whole.length),
       )

@@ -1,0 +1,76 @@
+// The command line: which flags there are, and what they set.
+
+import fs from 'node:fs'
+import { type ParseArgsConfig, parseArgs } from 'node:util'
+import { type Config, configVariable, readConfig } from '../config.ts'
+import { ProfilerError } from '../errors.ts'
+
+const flags = {
+  duration: { type: 'string', short: 'd' },
+  hertz: { type: 'string', short: 'F' },
+  mode: { type: 'string', short: 'm' },
+  tool: { type: 'string' },
+  format: { type: 'string', short: 'f', multiple: true },
+  output: { type: 'string', short: 'o' },
+  to: { type: 'string' },
+  incident: { type: 'string', short: 'i' },
+  force: { type: 'boolean' },
+  json: { type: 'boolean' },
+  debug: { type: 'boolean' },
+  config: { type: 'string' },
+  'print-config': { type: 'boolean' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean' },
+} as const satisfies ParseArgsConfig['options']
+
+export interface Arguments {
+  readonly positionals: readonly string[]
+  readonly config: Config
+  readonly wants: { readonly help: boolean; readonly version: boolean; readonly config: boolean }
+}
+
+/** @throws {ProfilerError} `SP_USAGE`, `SP_CONFIG_INVALID`, `SP_INPUT_UNREADABLE` */
+export function readArguments(argv: readonly string[]): Arguments {
+  const { values, positionals } = parse(argv)
+  const { config: file = process.env[configVariable], help, version, format, ...rest } = values
+  const { 'print-config': printConfig, ...settings } = rest
+  return {
+    positionals,
+    config: readConfig(
+      { ...settings, ...(format !== undefined && { format: format.join(',') }) },
+      process.env,
+      file === undefined ? {} : readConfigFile(file),
+    ),
+    wants: { help: help === true, version: version === true, config: printConfig === true },
+  }
+}
+
+/** Whether a flag stands on the command line: for what must be known before it parses. */
+export function hasFlag(argv: readonly string[], flag: '--json' | '--debug'): boolean {
+  const end = argv.indexOf('--')
+  return (end < 0 ? argv : argv.slice(0, end)).includes(flag)
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    return parseArgs({ args: [...argv], options: flags, allowPositionals: true, strict: true })
+  } catch (cause) {
+    // Node's own words name the flag; only what follows the first sentence is about its API.
+    const message = (cause as Error).message.split('. ')[0]!
+    throw new ProfilerError('SP_USAGE', message, { cause })
+  }
+}
+
+function readConfigFile(file: string): unknown {
+  let text: string
+  try {
+    text = fs.readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new ProfilerError('SP_INPUT_UNREADABLE', `${file} cannot be read`, { cause })
+  }
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new ProfilerError('SP_CONFIG_INVALID', `${file} is not JSON`, { cause })
+  }
+}

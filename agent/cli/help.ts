@@ -1,0 +1,80 @@
+// What `--help` prints: at most 40 lines each, examples last.
+
+const exitCodes = `Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the redaction gate, 4 not permitted,
+            5 no such target, 6 could not publish, 7 over a limit or cancelled`
+
+const common = `  -f, --format LIST      svg, folded, json, pprof, speedscope   (default svg,folded,json,pprof)
+  -o, --output FILE      one file instead of a folder; "-" is standard output; its ending says
+                         the format if --format does not
+      --to file:DIR      where to publish                       (default file:flamegraphs)
+  -i, --incident NAME    the incident to publish under          (default INC-date-time)
+      --force            replace the --output file if it exists
+      --json             JSON lines on standard output, nothing else
+      --config FILE      settings as JSON; also SP_FLAMEGRAPH_HERTZ and so on
+      --print-config     show every setting and where it came from
+      --debug            show where in our code an error arose`
+
+export const help: ReadonlyMap<string, string> = new Map([
+  [
+    '',
+    `sp-flamegraph: a flame graph of a running process, without restarting it
+
+Usage: sp-flamegraph                     what runs here, and the capture to type
+       sp-flamegraph [record] PID        capture, name, redact, draw, publish
+       sp-flamegraph render FILE…        draw a profile that exists ("-" reads standard input)
+
+  -h, --help             this, or that of a subcommand
+      --version          the version
+
+Nothing personal leaves: every name is redacted before it is drawn, and a gate reads the final
+bytes and refuses to publish what still looks personal.
+
+${exitCodes}
+
+Examples:
+  sp-flamegraph
+  sp-flamegraph record 4321 --hertz 999 --duration 30 --incident INC-4711
+  perf script | sp-flamegraph render -
+`,
+  ],
+  [
+    'record',
+    `sp-flamegraph record: a flame graph of a running process, without restarting it
+
+Usage: sp-flamegraph record [options] [PID]
+
+Without a PID it takes the only busy process, or lists the busy ones to choose from.
+
+  -d, --duration TIME    how long to sample: 30, 500ms, 2m      (default 30)
+  -F, --hertz N          samples a second of CPU time, to 999   (default 99)
+  -m, --mode cpu         what to sample                         (default cpu)
+      --tool NAME        perf or py-spy                         (default by runtime)
+${common}
+
+Ctrl-C stops and keeps what there is; twice stops and discards it.
+
+Examples:
+  sp-flamegraph record 4321
+  sp-flamegraph record 4321 -F 999 -d 5 --incident INC-4711 --to file:/artefacts
+  sp-flamegraph record 4321 -d 10 -o flame.svg
+`,
+  ],
+  [
+    'render',
+    `sp-flamegraph render: draw profiles that exist
+
+Usage: sp-flamegraph render [options] FILE…        ("-" reads standard input)
+
+Reads perf.data, perf script text, folded stacks, py-spy raw, pprof, V8 cpuprofile and speedscope,
+also gzipped: told by content, never by name. Several files become one picture. Addresses of a
+perf.data are named from this machine's files, where they are the ones that were mapped.
+
+${common}
+
+Examples:
+  sp-flamegraph render perf.data -o flame.svg
+  perf script | sp-flamegraph render - -o flame.svg
+  sp-flamegraph render cpu.pb.gz --format svg,folded --incident INC-4711
+`,
+  ],
+])

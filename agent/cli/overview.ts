@@ -1,0 +1,115 @@
+// `sp-flamegraph` alone: what runs here, what to type, where names come from,
+// where the result will go. True for this machine at this moment.
+
+import type { Settings } from '../config.ts'
+import { ProfilerError } from '../errors.ts'
+import { plan } from '../plan/plan.ts'
+import { readPrivileges } from '../plan/privileges.ts'
+import { defaultIncident } from '../publish/place.ts'
+import { fingerprint } from '../runtimes/index.ts'
+import { readNameSources } from '../symbolize/sources.ts'
+import { type Candidate, readCandidates } from '../target/candidates.ts'
+import { type ProcessFacts, withFacts } from '../target/facts.ts'
+import { busyShare } from '../target/find.ts'
+import type { Terminal } from './terminal.ts'
+
+// As many as a person reads under stress; `--json` has them all.
+const maxShown = 8
+
+export interface Row {
+  readonly pid: number
+  readonly runtime: string
+  readonly version: string
+  readonly evidence: string
+  readonly cpuShare: number
+  readonly comm: string
+  readonly uid: number
+  readonly container?: string
+  /** The tool that `record` would use, or why none would work. */
+  readonly tool?: string
+  readonly blocked?: string
+  readonly remarks: readonly string[]
+  readonly nameSources: readonly string[]
+}
+
+export async function overview(settings: Settings, terminal: Terminal): Promise<void> {
+  const rows = (await readCandidates()).flatMap(candidate => rowOf(candidate, settings))
+  if (rows.length === 0) {
+    throw new ProfilerError('SP_TARGET_GONE', 'no process but this one can be seen')
+  }
+  const busy = rows.filter(row => row.cpuShare >= busyShare)
+  const shown = (busy.length > 0 ? busy : rows).slice(0, maxShown)
+  for (const row of shown) printRow(row, terminal)
+  if (rows.length > shown.length) {
+    terminal.print(`  and ${rows.length - shown.length} more that use less (--json lists them all)`)
+  }
+  const best = shown.find(row => row.blocked === undefined)
+  if (best !== undefined) printSuggestion(best, settings, terminal)
+  terminal.emit({ targets: rows, to: settings.to })
+}
+
+/** For a list to choose from: one line a process. */
+export function printChoice(
+  candidates: readonly Candidate[],
+  settings: Settings,
+  terminal: Terminal,
+): void {
+  for (const row of candidates.slice(0, maxShown).flatMap(each => rowOf(each, settings))) {
+    printRow(row, terminal)
+  }
+}
+
+function rowOf(candidate: Candidate, settings: Settings): Row[] {
+  try {
+    return [withFacts(candidate.pid, facts => describe(candidate, facts, settings))]
+  } catch (error) {
+    // It ended while we looked: it is no longer here.
+    if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') return []
+    throw error
+  }
+}
+
+function describe(candidate: Candidate, facts: ProcessFacts, settings: Settings): Row {
+  const fingerprints = fingerprint(facts)
+  const found = fingerprints[0]
+  const row = {
+    pid: facts.pid,
+    runtime: found?.runtime.title ?? 'unknown',
+    version: found?.version ?? '',
+    evidence: found?.evidence ?? `cannot read ${facts.denied.join(', ')}`,
+    cpuShare: candidate.cpuShare,
+    comm: facts.comm,
+    uid: facts.uid,
+    ...(facts.containerId !== undefined && { container: facts.containerId.slice(0, 12) }),
+  }
+  try {
+    const ask = { mode: settings.mode, hertz: settings.hertz, durationMs: settings.duration }
+    const { captures, remarks } = plan(facts, fingerprints, readPrivileges(facts.pid), {
+      ...ask,
+      tool: settings.tool,
+    })
+    return { ...row, tool: captures[0]!.tool, remarks, nameSources: readNameSources(facts) }
+  } catch (error) {
+    if (!(error instanceof ProfilerError)) throw error
+    return { ...row, blocked: error.message, remarks: [], nameSources: [] }
+  }
+}
+
+function printRow(row: Row, terminal: Terminal): void {
+  const container = row.container === undefined ? '' : `, container ${row.container}`
+  const cpu = `${Math.round(row.cpuShare * 100)} % of a core`
+  terminal.print(
+    `Detected: ${`${row.runtime} ${row.version}`.trim()} (PID ${row.pid}, ${row.comm}, ${cpu}${container})`,
+  )
+  if (row.blocked !== undefined) terminal.print(`  blocked: ${row.blocked}`)
+}
+
+function printSuggestion(row: Row, settings: Settings, terminal: Terminal): void {
+  const incident = settings.incident ?? defaultIncident(new Date())
+  terminal.print('Suggested capture:')
+  terminal.print(`  sp-flamegraph record ${row.pid} --duration 30   # ${row.tool} at 99 Hz`)
+  terminal.print(`  sp-flamegraph record ${row.pid} --hertz 999     # closer, for an incident`)
+  for (const remark of row.remarks) terminal.print(`  note: ${remark}`)
+  terminal.print(`Symbols: ${row.nameSources.join('; ')}`)
+  terminal.print(`Output: ${settings.to}/incidents/${incident}/ (redacted; nothing else leaves)`)
+}

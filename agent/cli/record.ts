@@ -1,0 +1,29 @@
+// `sp-flamegraph record`: whom, then the pipeline, then the receipt.
+
+import type { Format, Settings } from '../config.ts'
+import { record as runPipeline } from '../pipeline.ts'
+import { checkOutput } from '../publish/publish.ts'
+import { chooseTarget } from './choose.ts'
+import { printReceipt } from './receipt.ts'
+import { onInterrupt } from './signals.ts'
+import type { Terminal } from './terminal.ts'
+import { version } from './version.ts'
+
+export async function record(
+  positionals: readonly string[],
+  settings: Settings,
+  formats: readonly Format[],
+  terminal: Terminal,
+): Promise<void> {
+  checkOutput(settings)
+  const target = await chooseTarget(positionals, settings, terminal)
+  const { signals, release } = onInterrupt(words => terminal.state('stopping', words))
+  try {
+    const ask = { target, settings, formats, signals, version: version() }
+    const receipt = await runPipeline(ask, terminal)
+    // What goes to standard output is the picture itself: nothing else may.
+    if (settings.output !== '-') printReceipt(receipt, terminal)
+  } finally {
+    release()
+  }
+}

@@ -1,0 +1,73 @@
+// `sp-flamegraph render`: draws profiles that exist, through the same redaction,
+// gate and publishing as a capture.
+
+import fs from 'node:fs'
+import os from 'node:os'
+import { monotonicMs } from '../capture/capture.ts'
+import type { Format, Settings } from '../config.ts'
+import { ProfilerError, systemCode } from '../errors.ts'
+import { weightOf } from '../profile/call-tree.ts'
+import { ProfileBuilder } from '../profile/profile.ts'
+import { type ReadProfile, readProfile } from '../profile/readers.ts'
+import { describeRendering } from '../publish/describe.ts'
+import { checkOutput, publishDraft } from '../publish/publish.ts'
+import { moduleFiles } from '../symbolize/module-files.ts'
+import { nameSources } from '../symbolize/sources.ts'
+import { symbolize } from '../symbolize/symbolize.ts'
+import { printReceipt } from './receipt.ts'
+import type { Terminal } from './terminal.ts'
+import { version } from './version.ts'
+
+export async function render(
+  inputs: readonly string[],
+  settings: Settings,
+  formats: readonly Format[],
+  terminal: Terminal,
+): Promise<void> {
+  if (inputs.length === 0) throw new ProfilerError('SP_USAGE', 'no file was named')
+  checkOutput(settings)
+  const startedAt = new Date()
+  const beganMs = monotonicMs()
+  terminal.state('reading', `Reading ${inputs.join(', ')}`)
+  const builder = new ProfileBuilder()
+  const read: ReadProfile[] = []
+  for (const input of inputs) read.push(await readInput(input, builder))
+  const raw = builder.build()
+  if (!(weightOf(raw) > 0))
+    throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
+
+  const files = moduleFiles(false)
+  try {
+    const names = nameSources(files, read.every(isSameKernel))
+    const profile = symbolize(raw, module => names.of(module))
+    const draft = describeRendering(
+      { profile, read, symbols: names.used().sources, problems: names.used().problems },
+      { settings, startedAt, version: version() },
+    )
+    const receipt = await publishDraft(draft, { settings, formats }, beganMs)
+    // What goes to standard output is the picture itself: nothing else may.
+    if (settings.output !== '-') printReceipt(receipt, terminal)
+  } finally {
+    files.close()
+  }
+}
+
+async function readInput(input: string, builder: ProfileBuilder): Promise<ReadProfile> {
+  const stream =
+    input === '-' ? process.stdin : fs.createReadStream(input, { highWaterMark: 1 << 20 })
+  try {
+    return await readProfile(stream as AsyncIterable<Uint8Array>, builder)
+  } catch (cause) {
+    if (cause instanceof ProfilerError) throw cause
+    const code = systemCode(cause)
+    if (code === undefined) throw cause
+    throw new ProfilerError('SP_INPUT_UNREADABLE', `${input} cannot be read: ${code}`, { cause })
+  }
+}
+
+/** Whether the kernel's own names here are those of the kernel that was sampled. */
+function isSameKernel({ perf }: ReadProfile): boolean {
+  return (
+    perf === undefined || perf.kernelRelease === undefined || perf.kernelRelease === os.release()
+  )
+}
