@@ -1,0 +1,137 @@
+// What a reader could make of a text in an artefact: the gate's own decoding.
+//
+// It shares the detectors with redaction and nothing else, and does the same work another way: whole
+// strings and no ranges, since the gate changes nothing. A view is made only of what differs.
+
+import type { PersonalClass } from './classes.ts'
+import { confusables } from './confusables.ts'
+import type { CustomerIdRule } from './customer-ids.ts'
+import { detect } from './detectors.ts'
+
+/** The classes of the values that any view of the text has, one entry for each value. */
+export function classesIn(text: string, rules: readonly CustomerIdRule[]): PersonalClass[] {
+  for (const view of viewsOf(text)) {
+    const hits = detect(view, rules)
+    if (hits.length > 0) return hits.map(hit => hit.class)
+  }
+  return []
+}
+
+/** The text, the same unescaped and folded, and what runs of either decode to. */
+function viewsOf(text: string): string[] {
+  const views = [text]
+  // In C++ every other name has an `&`, so only what begins an escape is worth a second view.
+  if (needsDecoding.test(text)) views.push(fold(withoutEscapes(text)))
+  for (const view of [...views]) if (encoded.test(view)) views.push(...decoded(view))
+  return views
+}
+
+const needsDecoding = /&(?:#|[a-z]{2,8}[;:]|amp)|%[0-9a-fu]|\\[xu0-3]|[^\x20-\x7e]/i
+
+// As deep as two programs and a file format can nest them, and one more than redaction goes.
+const maxRounds = 4
+
+function withoutEscapes(text: string): string {
+  let now = text
+  for (let round = 0; round < maxRounds; round++) {
+    const before = now
+    now = now.replace(entity, readEntity).replace(bytes, readBytes).replace(unit, readUnit)
+    if (now === before) break
+  }
+  return now
+}
+
+const entity = /&(?:#x([0-9a-f]{1,30})|#([0-9]{1,40})|([a-z]{2,8}))[;:]?/gi
+
+function readEntity(found: string, hex?: string, decimal?: string, name?: string): string {
+  if (name !== undefined) return names.get(name.toLowerCase()) ?? found
+  return character(hex === undefined ? Number(decimal) : Number.parseInt(hex, 16)) ?? found
+}
+
+const names: ReadonlyMap<string, string> = new Map([
+  ['amp', '&'],
+  ['lt', '<'],
+  ['gt', '>'],
+  ['quot', '"'],
+  ['apos', "'"],
+  ['commat', '@'],
+  ['period', '.'],
+  ['lowbar', '_'],
+  ['percnt', '%'],
+  ['num', '#'],
+  ['bsol', '\\'],
+  ['plus', '+'],
+  ['nbsp', ' '],
+  ['ensp', ' '],
+  ['emsp', ' '],
+  ['thinsp', ' '],
+  ['hyphen', '-'],
+  ['dash', '-'],
+  ['ndash', '-'],
+  ['mdash', '-'],
+  ['shy', ''],
+  ['zwj', ''],
+  ['zwnj', ''],
+])
+
+const bytes = /(?:%[0-9a-f]{2}){1,4096}|(?:\\x[0-9a-f]{2}){1,4096}|(?:\\[0-3][0-7]{2}){1,4096}/gi
+
+function readBytes(run: string): string {
+  const values =
+    run[0] === '%' || run[1]!.toLowerCase() === 'x'
+      ? run.match(/[0-9a-f]{2}/gi)!.map(pair => Number.parseInt(pair, 16))
+      : run.match(/[0-7]{3}/g)!.map(triple => Number.parseInt(triple, 8))
+  return Buffer.from(values).toString('utf8')
+}
+
+const unit = /[\\%]u(?:([0-9a-f]{4})|\{([0-9a-f]{1,30})\})/gi
+
+function readUnit(found: string, plain?: string, braced?: string): string {
+  return character(Number.parseInt((plain ?? braced)!, 16)) ?? found
+}
+
+function character(value: number): string | undefined {
+  return value <= 0x10ffff ? String.fromCodePoint(value) : undefined
+}
+
+function fold(text: string): string {
+  return text
+    .replace(/\u2026/g, '\u0000') // kept: three dots are something else
+    .replace(/[\u3300-\u33ff\ufdf0-\ufdfc]/g, '\u0001') // words in one character, up to eighteen
+    .normalize('NFKD')
+    .replace(/[\s\p{Z}]/gu, ' ')
+    .replace(/[\u0001-\u001f\u007f-\u009f\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}]/gu, '')
+    .replace(
+      /[^\u0000-\u007f]/gu,
+      one => confusables.get(one) ?? (isDigit.test(one) ? digit(one) : one),
+    )
+    .replace(/\u0000/g, '\u2026')
+}
+
+const isDigit = /\p{Nd}/u
+
+/** Unicode puts each script's digits at the beginning of a column of sixteen, or six after it. */
+function digit(one: string): string {
+  const point = one.codePointAt(0)!
+  const offset = isDigit.test(String.fromCodePoint(point & ~15)) ? 0 : 6
+  return `${((point & 15) - offset + 10) % 10}`
+}
+
+// Twelve characters that could be nine printable bytes: the top bits of the first byte of each four
+// are 001 to 011, and so are those that the second takes from the next. Or twenty of hex.
+const encoded = /(?:[I-Za-f][C-HS-Xi-nyz0-3][A-Za-z0-9][A-Za-z0-9+/_-]){3}|(?:[2-7][0-9a-fA-F]){10}/
+
+/** What is printable in the runs of base64, at each of the four places it can begin, and of hex. */
+function decoded(text: string): string[] {
+  const found: string[] = []
+  for (const [run] of text.matchAll(/[A-Za-z0-9+/_-]{14,}/g)) {
+    for (let skipped = 0; skipped < 4; skipped++) {
+      const bytes = Buffer.from(run.slice(skipped), 'base64').toString('latin1')
+      found.push(...(bytes.match(/[\x20-\x7e]{10,}/g) ?? []))
+    }
+  }
+  for (const [run] of text.matchAll(/(?:[2-7][0-9a-f]){10,512}/gi)) {
+    found.push(Buffer.from(run, 'hex').toString('latin1'))
+  }
+  return found
+}

@@ -1,0 +1,307 @@
+// Numbers that name a person or an account: mobile, Aadhaar, its virtual id (VID), card.
+//
+// A number is read as groups of digits with gaps between them, because that is how people write
+// one: `98765 43210`, `2341-2341-2346`. A gap is weighed, not removed: a space or a dash may stand
+// in any of these, a colon is most often a line and a column.
+//
+// The trap is that Verhoeff and Luhn each pass one random number in ten, so every gap and grouping
+// that people do not use would make noise and find nothing. What is allowed is listed.
+
+import { hasCardPrefix, isCard, isVerhoeff } from './checksums.ts'
+import { enoughHits, type Hit, type PersonalClass } from './classes.ts'
+import { isNotPersonal, wordsBefore } from './not-personal.ts'
+
+/** Adds the personal numbers of a text. */
+export function findNumbers(text: string, hits: Hit[]): void {
+  for (let at = 0; at < text.length && hits.length <= enoughHits; ) {
+    if (isDigit(text.charCodeAt(at))) {
+      const groups = readGroups(text, at)
+      findInGroups(text, groups, hits)
+      at = groups.end.at(-1)!
+    } else at++
+  }
+}
+
+/** Groups of digits with gaps between them. */
+interface Groups {
+  readonly start: number[]
+  readonly end: number[]
+  /** The kind of what stands after each group but the last. */
+  readonly gap: number[]
+  /** All digits in a row, and where those of each group begin. */
+  digits: string
+  readonly offset: number[]
+}
+
+// Gaps by how seldom people put them inside a number. A gap of several characters is its rarest.
+const loose = 1 // a space or a dash, of any script
+const dot = 2
+const underscore = 3
+const bracket = 4 // around the code of a country or a region
+const slash = 5
+const colon = 6
+
+function readGroups(text: string, from: number): Groups {
+  const groups: Groups = { start: [], end: [], gap: [], digits: '', offset: [] }
+  for (let at = from; ; ) {
+    groups.start.push(at)
+    groups.offset.push(groups.digits.length)
+    while (isDigit(text.charCodeAt(at))) at++
+    groups.digits += text.slice(groups.start.at(-1)!, at)
+    groups.end.push(at)
+    let kind = 0
+    let next = at
+    // Three characters: ` - ` is the longest gap that people write.
+    for (; next < at + 3; next++) {
+      const found = gapKind(text.charCodeAt(next))
+      // Two dots are a range, three say that something was cut out.
+      if (found === 0 || (found === dot && kind === dot)) break
+      kind = Math.max(kind, found)
+    }
+    if (kind === 0 || !isDigit(text.charCodeAt(next))) return groups
+    groups.gap.push(kind)
+    at = next
+  }
+}
+
+/** One or more groups that stand beside each other. */
+interface Window {
+  readonly text: string
+  readonly digits: string
+  readonly sizes: readonly number[]
+  /** The rarest gap inside. */
+  readonly kind: number
+  /** As `+91 98765 43210`: nothing but a telephone number begins so. */
+  readonly plus: boolean
+  readonly start: number
+  readonly end: number
+}
+
+// A card has at most 19 digits, and no class has fewer than ten.
+const longest = 19
+const shortest = 10
+// `+91 (0) 98765 43210` has four groups; more are a number only when all have one size.
+const mostGroups = 6
+
+function findInGroups(text: string, groups: Groups, hits: Hit[]): void {
+  const { start, digits, offset } = groups
+  for (let first = 0; first < start.length && hits.length <= enoughHits; first++) {
+    // No class begins with 1: the times since 1970 and the small integers do.
+    if (digits[offset[first]!] === '1') continue
+    const sizes = sizesFrom(groups, first)
+    let count = sizes.reduce((sum, size) => sum + size, 0)
+    for (; count >= shortest; count -= sizes.pop()!) {
+      if (sizes.length > mostGroups && !isWholeRow(groups, first, sizes)) continue
+      const window = windowOf(text, groups, first, sizes)
+      const found = classify(window)
+      if (found === undefined) continue
+      hits.push({ class: found, start: withPlus(text, window.start), end: window.end })
+      first += sizes.length - 1
+      break
+    }
+  }
+}
+
+/** The sizes of the groups from one on that could be one number: at most 19 digits, or one group. */
+function sizesFrom({ start, end }: Groups, first: number): number[] {
+  const sizes = [end[first]! - start[first]!]
+  let count = sizes[0]!
+  for (let next = first + 1; next < start.length; next++) {
+    const size = end[next]! - start[next]!
+    count += size
+    if (count > longest || (sizes.length >= mostGroups && size !== sizes[0])) break
+    sizes.push(size)
+  }
+  return sizes
+}
+
+/** `9 8 7 6 5 4 3 2 1 0`: groups of one size from end to end, and no part of a longer row of them. */
+function isWholeRow({ start, end }: Groups, first: number, sizes: readonly number[]): boolean {
+  const sizeAt = (group: number) => (end[group] ?? 0) - (start[group] ?? 0)
+  const [size] = sizes
+  return isUniform(sizes) && sizeAt(first - 1) !== size && sizeAt(first + sizes.length) !== size
+}
+
+function windowOf(
+  text: string,
+  { start, end, gap, digits, offset }: Groups,
+  first: number,
+  sizes: readonly number[],
+): Window {
+  const last = first + sizes.length - 1
+  let kind = 0
+  for (let group = first; group < last; group++) kind = Math.max(kind, gap[group]!)
+  return {
+    text,
+    digits: digits.slice(offset[first]!, offset[last]! + sizes.at(-1)!),
+    sizes,
+    kind,
+    plus: withPlus(text, start[first]!) < start[first]!,
+    start: start[first]!,
+    end: end[last]!,
+  }
+}
+
+function classify(window: Window): PersonalClass | undefined {
+  const found = window.sizes.length === 1 ? classifyOne(window) : classifyGroups(window)
+  return found !== undefined && isNotPersonal(window.text, window.start, window.end)
+    ? undefined
+    : found
+}
+
+function classifyOne(window: Window): PersonalClass | undefined {
+  // Also what a fixed width was filled up to with zeros.
+  const digits = window.digits.replace(/^0+(?=\d{12})/, '')
+  if (window.plus && nationalSizes(window) !== undefined) return 'mobile'
+  if (digits.length === 12 && digits[0]! > '1' && isVerhoeff(digits)) return 'aadhaar'
+  if (nationalSizes(window) !== undefined) return 'mobile'
+  if (digits.length === 12 && digits[0]! > '1' && isAadhaarContext(window)) return 'aadhaar'
+  if (isCard(digits)) return 'card'
+  if (digits.length === 16 && digits[0]! > '1' && isVerhoeff(digits) && !isTime(digits))
+    return 'vid'
+  return undefined
+}
+
+function classifyGroups(window: Window): PersonalClass | undefined {
+  const { digits, sizes, kind, plus } = window
+  if (!plus) {
+    if (digits.length === 12 && digits[0]! > '1' && isAadhaarGroups(window)) return 'aadhaar'
+    if (digits.length >= 13 && isCardGroups(window)) return 'card'
+    const isQuads = sizes.every(size => size === 4) || isUniform(sizes)
+    if (digits.length === 16 && digits[0]! > '1' && isQuads && kind <= underscore) {
+      if (isVerhoeff(digits) && !isTime(digits)) return 'vid'
+    }
+  }
+  return isMobileGroups(window) ? 'mobile' : undefined
+}
+
+/** As printed on the card, 4-4-4, it is one even with a wrong check digit: typos and test data are. */
+function isAadhaarGroups(window: Window): boolean {
+  const { digits, sizes, kind } = window
+  const isPrinted = sizes.length === 3 && sizes.every(size => size === 4)
+  if (isTime(digits)) return false
+  if (isPrinted && kind === loose && !isPidList(window)) return true
+  if (!isVerhoeff(digits)) {
+    return kind <= underscore && sizes.length <= mostGroups && isAadhaarContext(window)
+  }
+  if (kind <= underscore && sizes.length <= mostGroups && isAadhaarContext(window)) return true
+  if (isPrinted) return kind !== bracket
+  if (isUniform(sizes)) return kind <= underscore
+  return kind === loose && sizes.length <= 3 && Math.min(...sizes) >= 3
+}
+
+/** As embossed, 4-4-4-4, it is one even when Luhn fails. */
+function isCardGroups(window: Window): boolean {
+  const { digits, sizes, kind } = window
+  if (kind === bracket || !hasCardPrefix(digits)) return false
+  const isEmbossed = sizes.slice(0, -1).every(size => size === 4) && sizes.at(-1)! <= 4
+  if (isEmbossed && kind === loose && digits.length === 16 && !isPidList(window)) return true
+  if (!isCard(digits)) return false
+  // Eight groups of four and a colon between them are an address of IPv6.
+  if (kind === colon) return sizes.length === 4 && isEmbossed
+  return isEmbossed || isUniform(sizes) || cardShapes.has(sizes.join('-'))
+}
+
+// American Express, Diners Club, and what forms split them into.
+const cardShapes = new Set(['4-6-5', '4-6-4', '8-8', '6-10', '4-12', '12-4', '6-6-4', '6-9'])
+
+function isMobileGroups(window: Window): boolean {
+  const sizes = nationalSizes(window)
+  if (sizes === undefined || window.kind > bracket) return false
+  const hasCode = window.plus || window.digits.startsWith('0091')
+  if (hasCode || isMobileContext(window)) return true
+  if (window.kind === bracket || isPidList(window)) return false
+  if (sizes.length === 1 || isUniform(sizes)) return true
+  const shape = sizes.join('-')
+  return mobileShapes.has(shape) || (window.kind === loose && looseMobileShapes.has(shape))
+}
+
+const mobileShapes = new Set(['4-3-3', '3-3-4', '3-4-3'])
+const looseMobileShapes = new Set([
+  '4-6',
+  '6-4',
+  '3-7',
+  '7-3',
+  '2-4-4',
+  '4-4-2',
+  '2-8',
+  '5-3-2',
+  '5-2-3',
+])
+
+/** The groups of a mobile number without its trunk and country code, or undefined when it is none. */
+function nationalSizes({ digits, sizes }: Window): number[] | undefined {
+  const prefix = digits.length - 10
+  if (prefix > 5 || digits[prefix]! < '6' || !prefixes.has(digits.slice(0, prefix)))
+    return undefined
+  const national = [...sizes]
+  for (let left = prefix; left > 0; ) {
+    const taken = Math.min(left, national[0]!)
+    left -= taken
+    national[0]! -= taken
+    if (national[0] === 0) national.shift()
+  }
+  return national
+}
+
+const prefixes = new Set(['', '0', '91', '091', '910', '0091', '00910'])
+
+/** `5-5`, `3-3-3-3`, `1-1-1-…`: all of one size. */
+function isUniform(sizes: readonly number[]): boolean {
+  return sizes.every(size => size === sizes[0])
+}
+
+/** `20260425 1142`, `2026042511423300`: a day of this century and its hour, not a number of anybody. */
+function isTime(digits: string): boolean {
+  return /^20[0-4]\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])(?:[01]\d|2[0-3])[0-5]\d/.test(digits)
+}
+
+function isAadhaarContext({ text, start }: Window): boolean {
+  return /a{1,2}dh?a{1,2}r|uidai|kyc/i.test(wordsBefore(text, start))
+}
+
+function isMobileContext({ text, start }: Window): boolean {
+  return /mobile|phone|msisdn|whatsapp|contact|(?<![a-z])(?:mob|tel|call)(?![a-z])/i.test(
+    wordsBefore(text, start),
+  )
+}
+
+/** `pids 65432 12345`: numbers of processes come in groups as well. */
+function isPidList({ text, start }: Window): boolean {
+  return /(?<![a-z])(?:p?pid|tid|tgid|thread|line|port)s?[^a-z]{0,24}$/i.test(
+    wordsBefore(text, start),
+  )
+}
+
+/** Where the number begins, with its `+` or `(+`. */
+function withPlus(text: string, start: number): number {
+  if (text[start - 1] !== '+') return start
+  return text[start - 2] === '(' ? start - 2 : start - 1
+}
+
+function gapKind(code: number): number {
+  switch (code) {
+    case 0x20: // space
+    case 0x2d: // hyphen
+    case 0xa0: // no-break space
+    case 0x09:
+      return loose
+    case 0x2e:
+      return dot
+    case 0x5f:
+      return underscore
+    case 0x28:
+    case 0x29:
+      return bracket
+    case 0x2f:
+      return slash
+    case 0x3a:
+      return colon
+    default:
+      return 0
+  }
+}
+
+function isDigit(code: number): boolean {
+  return code >= 48 && code <= 57
+}
