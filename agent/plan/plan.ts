@@ -37,7 +37,7 @@ export function plan(
   if (fingerprint === undefined) {
     throw new ProfilerError(
       'SP_NOT_PERMITTED',
-      `process ${facts.pid} (uid ${facts.uid}) does not show what it runs: ${facts.denied.join(', ')} cannot be read`,
+      `process ${facts.pid} (uid ${facts.uid}) does not show what it runs: ${[...new Set(facts.denied)].join(', ')} cannot be read`,
     )
   }
   const strategies = fingerprint.runtime.strategies.filter(

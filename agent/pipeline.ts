@@ -1,0 +1,47 @@
+// The whole story: from an ask to a receipt.
+//
+//     ask → target → plan → capture → profile → symbolize → redact → render → publish → receipt
+//
+// Each stage is a folder of that name. What is here is their order, and what
+// one hands to the next.
+
+import type { CaptureSignals } from './capture/capture.ts'
+import type { Format, Settings } from './config.ts'
+import { plan } from './plan/plan.ts'
+import { readPrivileges } from './plan/privileges.ts'
+import { describeCapture, describeTarget } from './publish/describe.ts'
+import { publishDraft } from './publish/publish.ts'
+import type { Receipt } from './publish/receipt.ts'
+import { fingerprint } from './runtimes/index.ts'
+import { captureNamed, type Progress } from './symbolize/named-capture.ts'
+import { withFacts } from './target/facts.ts'
+import type { Target } from './target/find.ts'
+
+export interface RecordAsk {
+  readonly target: Target
+  readonly settings: Settings
+  readonly formats: readonly Format[]
+  readonly signals: CaptureSignals
+  /** Our own version, for the manifest. */
+  readonly version: string
+}
+
+/** Captures one process, and publishes what was seen. */
+export async function record(ask: RecordAsk, progress: Progress): Promise<Receipt> {
+  const { target, settings, signals, version } = ask
+  const startedAt = new Date()
+  const { durationMs, ...rest } = { ...settings, durationMs: settings.duration }
+
+  const planned = withFacts(target.pid, facts => {
+    const how = plan(facts, fingerprint(facts), readPrivileges(facts.pid), { ...rest, durationMs })
+    return { ...how, target: describeTarget(facts, how.fingerprint) }
+  })
+  for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
+
+  const captured = await captureNamed(planned.captures, target, signals, progress)
+
+  progress.state('publishing', 'Redacting, drawing, publishing')
+  const context = { settings, target: planned.target, remarks: planned.remarks, startedAt, version }
+  const draft = describeCapture(captured, context)
+  return publishDraft(draft, ask, captured.end.endedMs)
+}

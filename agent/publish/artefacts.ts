@@ -1,0 +1,136 @@
+// The files of a capture: redacted, judged, drawn, and looked at once more.
+//
+// The order is the safety. The model is redacted first, so whatever is made of
+// it (verdict, picture, summary) is made of what may leave; then each file's
+// final bytes go through the gate, which passes them as they are or not at all.
+
+import type { Format, Settings } from '../config.ts'
+import { ProfilerError } from '../errors.ts'
+import { printFolded } from '../profile/folded.ts'
+import { printPprof } from '../profile/pprof-print.ts'
+import { type Profile, ProfileBuilder } from '../profile/profile.ts'
+import { assess, type CaptureFacts } from '../profile/quality.ts'
+import { classify } from '../profile/shape.ts'
+import { printSpeedscope } from '../profile/speedscope.ts'
+import { type Artefact, gate, type Passed } from '../redact/gate.ts'
+import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
+import { redact } from '../redact/redact.ts'
+import type { Redacted } from '../redact/redacted.ts'
+import type { Page } from '../render/page.ts'
+import { summarize, type TargetFacts } from '../render/summary.ts'
+import { renderSvg } from '../render/svg.ts'
+import { viewerScriptSha256 } from '../render/viewer.ts'
+import { type CaptureOutcome, type CaptureRecord, printManifest } from './manifest.ts'
+import { artefactNames } from './place.ts'
+import { keepPrivately } from './private-folder.ts'
+
+/** A capture with its names, before anything was taken out of it. */
+export interface Draft {
+  readonly profile: Profile
+  readonly record: CaptureRecord
+  readonly facts: CaptureFacts
+  readonly title: string
+  readonly subtitle: readonly string[]
+}
+
+export interface Artefacts {
+  readonly record: Redacted<CaptureRecord>
+  readonly outcome: CaptureOutcome
+  /** In the order of the formats asked for. */
+  readonly files: readonly Passed[]
+  readonly manifest: Passed
+}
+
+/**
+ * Makes the files in the formats asked for, and the manifest of them.
+ *
+ * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_REDACTION_REFUSED` (the file is in quarantine then)
+ */
+export async function makeArtefacts(
+  draft: Draft,
+  formats: readonly Format[],
+  settings: Pick<Settings, 'customerIds'>,
+): Promise<Artefacts> {
+  const policy = redactionPolicy({
+    customerIds: settings.customerIds,
+    allowedScripts: [Buffer.from(viewerScriptSha256, 'base64').toString('hex')],
+  })
+  const { title, subtitle } = draft
+  const texts = { title, subtitle, record: draft.record }
+  const { profile, texts: safe, tally } = redact(draft.profile, texts, policy)
+  // Whatever is made from here on is made of redacted text. It goes through once more all the same:
+  // that is what the type of a page says.
+  const record = redactTexts(safe.record, policy)
+  const quality = assess(profile, draft.facts)
+  const { pid, runtime } = record.target ?? {}
+  const verdict = classify(profile, 0, { pid, runtime })
+  const page = redactTexts<Page>(
+    { title: safe.title, subtitle: safe.subtitle, quality, verdict, notes: record.remarks },
+    policy,
+  )
+  const outcome = { quality, verdict, tally }
+
+  const files: Passed[] = []
+  for (const format of formats) {
+    const bytes = print(format, { profile, page, record, policy })
+    files.push(await pass({ name: artefactNames[format], bytes, format }, policy, record.id))
+  }
+  const manifest = await pass(
+    { name: 'manifest.json', bytes: printManifest(record, outcome, files), format: 'manifest' },
+    policy,
+    record.id,
+  )
+  return { record, outcome, files, manifest }
+}
+
+interface Printable {
+  readonly profile: Redacted<Profile>
+  readonly page: Redacted<Page>
+  readonly record: Redacted<CaptureRecord>
+  readonly policy: RedactionPolicy
+}
+
+function print(format: Format, { profile, page, record, policy }: Printable): Buffer {
+  switch (format) {
+    case 'svg':
+      return Buffer.from(renderSvg(profile, page))
+    case 'folded':
+      return Buffer.concat([...printFolded(profile)])
+    case 'json': {
+      const { evidence: _, ...target } = record.target ?? { evidence: '' }
+      const summary = summarize(profile, page, redactTexts<TargetFacts>(target, policy))
+      return Buffer.from(`${JSON.stringify(summary, undefined, 2)}\n`)
+    }
+    case 'pprof':
+      return printPprof(profile, {
+        // A double of nanoseconds since 1970 is off by some hundred: the moment is not that exact.
+        timeNanos: Date.parse(record.startedAt) * 1e6,
+        ...(record.durationMs !== undefined && {
+          durationNanos: Math.round(record.durationMs * 1e6),
+        }),
+        ...(record.asked.hertz !== undefined && {
+          period: { type: 'cpu', unit: 'nanoseconds', value: Math.round(1e9 / record.asked.hertz) },
+        }),
+      })
+    case 'speedscope':
+      return Buffer.concat([...printSpeedscope(profile, page.title)])
+  }
+}
+
+/** A refused file is kept for its owner to look at, and nothing of the capture is published. */
+async function pass(artefact: Artefact, policy: RedactionPolicy, id: string): Promise<Passed> {
+  try {
+    return gate(artefact, policy)
+  } catch (error) {
+    if (!(error instanceof ProfilerError)) throw error
+    const quarantine = await keepPrivately('quarantine', id, [artefact])
+    throw new ProfilerError(error.code, `${artefact.name} is refused: ${error.message}`, {
+      facts: { ...error.facts, quarantine },
+      cause: error,
+    })
+  }
+}
+
+function redactTexts<T>(texts: T, policy: RedactionPolicy): Redacted<T> {
+  return redact(new ProfileBuilder().build(), texts, policy).texts
+}

@@ -1,0 +1,153 @@
+// What is said about a capture: the record for the manifest, the words around
+// the picture, the facts that its quality is judged by.
+
+import os from 'node:os'
+import type { Settings } from '../config.ts'
+import type { Profile } from '../profile/profile.ts'
+import type { CaptureFacts } from '../profile/quality.ts'
+import type { ReadProfile } from '../profile/readers.ts'
+import type { Fingerprint } from '../runtimes/index.ts'
+import type { NamedCapture } from '../symbolize/named-capture.ts'
+import type { UsedSource } from '../symbolize/sources.ts'
+import type { ProcessFacts } from '../target/facts.ts'
+import type { Draft } from './artefacts.ts'
+import type { CaptureRecord } from './manifest.ts'
+import { defaultIncident, newCaptureId } from './place.ts'
+
+export type TargetRecord = NonNullable<CaptureRecord['target']>
+
+export function describeTarget(
+  { pid, nspid, comm, uid, containerId }: ProcessFacts,
+  { runtime, version, evidence }: Fingerprint,
+): TargetRecord {
+  return {
+    pid,
+    nspid,
+    comm,
+    uid,
+    runtime: runtime.title,
+    version,
+    evidence,
+    ...(containerId !== undefined && { container: containerId }),
+  }
+}
+
+export interface CaptureContext {
+  readonly settings: Settings
+  readonly target: TargetRecord
+  readonly remarks: readonly string[]
+  readonly startedAt: Date
+  /** Our own. */
+  readonly version: string
+}
+
+export function describeCapture(captured: NamedCapture, context: CaptureContext): Draft {
+  const { settings, target, startedAt } = context
+  const { description, end, cpuSeconds, perf } = captured
+  const { hertz, tool } = description
+  const durationMs = Math.round(end.endedMs - end.startedMs)
+  const record: CaptureRecord = {
+    id: newCaptureId(startedAt, `pid${target.pid}-${hertz}hz`),
+    incident: settings.incident ?? defaultIncident(startedAt),
+    tools: toolVersions(context.version, { [tool]: captured.toolVersion }),
+    target,
+    asked: {
+      mode: settings.mode,
+      hertz: settings.hertz,
+      durationMs: settings.duration,
+      ...(settings.tool !== undefined && { tool: settings.tool }),
+    },
+    startedAt: startedAt.toISOString(),
+    durationMs,
+    cpuSeconds: Math.round(cpuSeconds * 1000) / 1000,
+    remarks: [...context.remarks, ...captured.remarks],
+    symbols: captured.symbols,
+  }
+  const container =
+    target.container === undefined ? '' : ` · container ${target.container.slice(0, 12)}`
+  return {
+    profile: captured.profile,
+    record,
+    facts: captureFacts(captured),
+    title: `${target.runtime} ${target.version} · pid ${target.pid} (${target.comm})${container}`,
+    subtitle: [
+      `${record.incident} · ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`,
+      `${(durationMs / 1000).toFixed(1)} s at ${hertz} Hz · ${tool} ${captured.toolVersion} · ` +
+        `${cpuSeconds.toFixed(2)} CPU-seconds` +
+        (perf === undefined || perf.processes.length < 2
+          ? ''
+          : ` · ${perf.processes.length} processes`),
+    ],
+  }
+}
+
+export interface Rendering {
+  readonly profile: Profile
+  readonly read: readonly ReadProfile[]
+  readonly symbols: readonly UsedSource[]
+  readonly problems: readonly string[]
+}
+
+/** The same for profiles that were read from files: fewer facts, and none of a target. */
+export function describeRendering(
+  { profile, read, symbols, problems }: Rendering,
+  { settings, startedAt, version }: Omit<CaptureContext, 'target' | 'remarks'>,
+): Draft {
+  const formats = [...new Set(read.map(({ format }) => format))]
+  const column = profile.columns[0]!
+  const perf = read.length === 1 ? read[0]!.perf : undefined
+  const record: CaptureRecord = {
+    id: newCaptureId(startedAt, 'rendered'),
+    incident: settings.incident ?? defaultIncident(startedAt),
+    tools: toolVersions(version, perf?.perfVersion === undefined ? {} : { perf: perf.perfVersion }),
+    source: formats,
+    asked: { mode: settings.mode },
+    startedAt: startedAt.toISOString(),
+    remarks: problems,
+    symbols,
+  }
+  return {
+    profile,
+    record,
+    facts: {
+      tool: formats.join(', '),
+      event: column.event,
+      ...(perf !== undefined && {
+        requestedHertz: perf.events[0]?.hertz,
+        throttled: perf.throttles,
+        samples: perf.events[0]?.samples,
+        stackLimit: perfStackLimit,
+        framePointers: true,
+      }),
+    },
+    title: `${formats.join(', ')} · ${column.event}`,
+    subtitle: [`${record.incident} · drawn ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`],
+  }
+}
+
+/** What made the files: for whoever has to make them again. */
+export function toolVersions(
+  own: string,
+  others: Readonly<Record<string, string>>,
+): Record<string, string> {
+  return { 'sp-flamegraph': own, ...others, 'Node.js': process.versions.node, kernel: os.release() }
+}
+
+// kernel.perf_event_max_stack, unless somebody changed it.
+const perfStackLimit = 127
+
+function captureFacts({ description, perf, cpuSeconds }: NamedCapture): CaptureFacts {
+  const { tool, hertz: requestedHertz } = description
+  if (perf === undefined) return { tool, event: 'running threads', requestedHertz, cpuSeconds }
+  return {
+    tool,
+    event: perf.events[0]?.name ?? 'unknown',
+    requestedHertz,
+    // Children that it started are sampled too, but their CPU time is not in the target's account.
+    ...(perf.processes.length < 2 && { cpuSeconds }),
+    samples: perf.samples,
+    throttled: perf.throttles,
+    stackLimit: perfStackLimit,
+    framePointers: true,
+  }
+}

@@ -1,0 +1,68 @@
+// The manifest: what a capture is made of, so that it can be trusted later.
+//
+// It goes through redaction and the gate as every other artefact does, and it is
+// the list of the others: a file that it does not name with its SHA-256 is not
+// part of the capture.
+
+import type { Quality } from '../profile/quality.ts'
+import type { Verdict } from '../profile/shape.ts'
+import type { Passed } from '../redact/gate.ts'
+import type { Tally } from '../redact/redact.ts'
+import type { UsedSource } from '../symbolize/sources.ts'
+
+/** Everything that is known before the files are made. Plain data: it is redacted as it is. */
+export interface CaptureRecord {
+  readonly id: string
+  readonly incident: string
+  readonly tools: Readonly<Record<string, string>>
+  readonly target?: {
+    readonly pid: number
+    readonly nspid: number
+    readonly comm: string
+    readonly uid: number
+    readonly runtime: string
+    readonly version: string
+    readonly evidence: string
+    readonly container?: string
+  }
+  /** Of a file that was drawn: its format. */
+  readonly source?: readonly string[]
+  readonly asked: {
+    readonly mode: string
+    readonly hertz?: number
+    readonly durationMs?: number
+    readonly tool?: string
+  }
+  /** UTC. */
+  readonly startedAt: string
+  readonly durationMs?: number
+  /** The target's CPU time while it was sampled. */
+  readonly cpuSeconds?: number
+  readonly remarks: readonly string[]
+  readonly symbols: readonly UsedSource[]
+}
+
+/** What is known of how the capture turned out. */
+export interface CaptureOutcome {
+  readonly quality: Quality
+  readonly verdict: Verdict
+  readonly tally: Tally
+}
+
+export const manifestVersion = 1
+
+export function printManifest(
+  record: CaptureRecord,
+  { quality, verdict, tally }: CaptureOutcome,
+  files: readonly Passed[],
+): Buffer {
+  const manifest = {
+    version: manifestVersion,
+    ...record,
+    quality,
+    verdict: { shape: verdict.shape, headline: verdict.headline },
+    redaction: Object.fromEntries(tally),
+    files: files.map(({ name, bytes, sha256 }) => ({ name, bytes: bytes.length, sha256 })),
+  }
+  return Buffer.from(`${JSON.stringify(manifest, undefined, 2)}\n`)
+}

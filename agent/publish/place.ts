@@ -1,0 +1,31 @@
+// Where a capture goes: the object names, the same for every store.
+
+import { randomBytes } from 'node:crypto'
+import type { Format } from '../config.ts'
+
+/** `INC-20261123-1142`, in UTC, for a capture that belongs to no incident yet. */
+export function defaultIncident(now: Date): string {
+  const [date, time] = now.toISOString().split('T') as [string, string]
+  return `INC-${date.replaceAll('-', '')}-${time.slice(0, 5).replace(':', '')}`
+}
+
+/**
+ * Sorts by time, names what was captured, and is never given twice.
+ * `20261123T114200Z-cpython-pid12-99hz-1a2b3c`
+ */
+export function newCaptureId(now: Date, subject: string): string {
+  const time = now.toISOString().replace(/[-:]|\.\d+/g, '')
+  return `${time}-${subject}-${randomBytes(3).toString('hex')}`
+}
+
+export function placeOf(incident: string, captureId: string): string {
+  return `incidents/${incident}/${captureId}`
+}
+
+export const artefactNames: Readonly<Record<Format, string>> = {
+  svg: 'flame.svg',
+  folded: 'profile.folded',
+  json: 'summary.json',
+  pprof: 'profile.pb.gz',
+  speedscope: 'profile.speedscope.json',
+}

@@ -1,0 +1,59 @@
+// The folder that only its owner can look into: what the gate refused waits
+// there for a person, and what could not be published for another try.
+//
+// Its name can be guessed and its parent may be writable by all, so that it is
+// ours, a real folder and closed to others is checked, never assumed.
+
+import { constants } from 'node:fs'
+import fs from 'node:fs/promises'
+import os from 'node:os'
+import path from 'node:path'
+import { ProfilerError } from '../errors.ts'
+
+/**
+ * Keeps files for their owner alone (folder 0700, files 0600).
+ *
+ * @returns the folder that holds them
+ * @throws {ProfilerError} `SP_OUTPUT_FAILED`
+ */
+export async function keepPrivately(
+  what: 'quarantine' | 'spool',
+  id: string,
+  files: readonly { readonly name: string; readonly bytes: Uint8Array }[],
+): Promise<string> {
+  const folder = path.join(privateRoot(), what, id)
+  try {
+    for (const each of [privateRoot(), path.dirname(folder), folder]) await ensurePrivate(each)
+    for (const { name, bytes } of files) {
+      const file = path.join(folder, name)
+      const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+      const handle = await fs.open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+      try {
+        await handle.writeFile(bytes)
+      } finally {
+        await handle.close()
+      }
+    }
+    return folder
+  } catch (cause) {
+    if (cause instanceof ProfilerError) throw cause
+    throw new ProfilerError('SP_OUTPUT_FAILED', `${folder} cannot be written`, { cause })
+  }
+}
+
+function privateRoot(): string {
+  return path.join(os.tmpdir(), `sp-flamegraph-${process.getuid?.() ?? 0}`)
+}
+
+async function ensurePrivate(folder: string): Promise<void> {
+  await fs.mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
+  const stat = await fs.lstat(folder)
+  if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
+    throw new ProfilerError(
+      'SP_OUTPUT_FAILED',
+      `${folder} is not a folder of ours that is closed to others: remove it`,
+    )
+  }
+}
