@@ -5,8 +5,7 @@
 // where they stand. A number is a weight, a time or a count and is let through, unless its key says
 // that it is a person's.
 
-import { refusal, type Scan } from './gate-scan.ts'
-import { decodeUtf8 } from './gate-text.ts'
+import { decodeUtf8, refusal, type Scan } from './gate-scan.ts'
 
 /** Looks at every string and key. */
 export function scanJson(bytes: Uint8Array, scan: Scan): void {
@@ -122,12 +121,18 @@ function decoded(text: string, at: number, end: number, place: () => string): st
   }
 }
 
-/** A digest under a key that says so: hex and nothing else. */
+/** A digest under a key that says so: hex of its length. A short one in digits alone may be anything. */
 function isDigest(key: string | undefined, value: string): boolean {
-  return digestKeys.has(key ?? '') && /^(?:sha256:)?(?:[0-9a-f]{2}){8,64}$/.test(value)
+  return digests.get(key ?? '')?.test(value) ?? false
 }
 
-const digestKeys = new Set(['sha256', 'digest', 'buildId', 'imageDigest', 'build_id'])
+const digest = /^(?:sha256:)?[0-9a-f]{64}$/
+const digests: ReadonlyMap<string, RegExp> = new Map([
+  ['sha256', digest],
+  ['digest', digest],
+  ['imageDigest', digest],
+  ['buildId', /^(?=[0-9]*[a-f]|[0-9]{32})(?:[0-9a-f]{2}){8,64}$/],
+])
 
 function skipBlank(text: string, from: number): number {
   let at = from

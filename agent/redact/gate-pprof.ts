@@ -5,9 +5,9 @@
 // a field that the format does not have, a length that does not fit, bytes after the end, a name or
 // a comment in gzip's header are refused. Numbers are weights, addresses and indexes.
 
+import { isUtf8 } from 'node:buffer'
 import { crc32, inflateRawSync } from 'node:zlib'
-import { refusal, type Scan } from './gate-scan.ts'
-import { decodeUtf8 } from './gate-text.ts'
+import { bufferOf, refusal, type Scan } from './gate-scan.ts'
 
 /** Looks at the string table, and lets nothing else hold a string. */
 export function scanPprof(bytes: Uint8Array, scan: Scan): void {
@@ -102,7 +102,10 @@ function readMessage(cursor: Cursor, end: number, { name, fields }: Message, fou
 }
 
 function readText(cursor: Cursor, end: number, { scan, strings }: Found): void {
-  const text = decodeUtf8(cursor.bytes.subarray(cursor.at, end))
+  const bytes = cursor.bytes.subarray(cursor.at, end)
+  // A name may have any character, a NUL too.
+  if (!isUtf8(bytes)) throw refusal('it is not UTF-8', `string ${strings.length}`)
+  const text = bufferOf(bytes).toString()
   cursor.at = end
   scan.text(text, () => `string ${strings.length}`)
   strings.push(text)

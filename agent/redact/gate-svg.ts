@@ -12,9 +12,9 @@
 // title, with the middle cut out where it is long.
 
 import { createHash } from 'node:crypto'
-import { refusal, type Scan } from './gate-scan.ts'
+import { bufferOf, checkUtf8, refusal, type Scan } from './gate-scan.ts'
+import { checkLabel, withoutWeight } from './gate-svg-title.ts'
 import { elements, isKnownAttribute, isTextAttribute } from './gate-svg-words.ts'
-import { bufferOf, checkUtf8 } from './gate-text.ts'
 import type { RedactionPolicy } from './policy.ts'
 
 /** Looks at every text of the picture. */
@@ -224,31 +224,6 @@ function closeElement(picture: Picture): void {
   }
   open.pop()
 }
-
-/** The title without the weight at its end, which is numbers and the words of units, exactly. */
-function withoutWeight(title: string): string {
-  const start = title.lastIndexOf(' (')
-  return start >= 0 && weight.test(title.slice(start)) ? title.slice(0, start) : title
-}
-
-const weight =
-  /^ \((?:\d{1,3}(?:,\d{3}){0,6} (?:sample|byte|event)s?|\d{1,12}(?:\.\d{1,2})? (?:s|ms|µs|ns)), \d{1,3}\.\d{2,3} %\)$/
-
-/**
- * Holds that a label is the title, or its beginning and its end around the mark of a cut. Then it
- * says nothing that the title does not, and is not looked at again: half a digest can look like
- * anything.
- */
-function checkLabel(label: string, title: string, place: () => string): void {
-  const name = title.replace(kind, '')
-  if (label === name) return
-  const mark = label.indexOf('\u2026')
-  const isCut =
-    mark >= 0 && name.startsWith(label.slice(0, mark)) && name.endsWith(label.slice(mark + 1))
-  if (!isCut) throw refusal('a frame shows what is not its title', place())
-}
-
-const kind = / \[(?:thread|kernel|native|jit|inlined|interpreted|unknown(?:: [A-Za-z -]{1,40})?)\]$/
 
 function readScript(picture: Picture): void {
   const digest = createHash('sha256').update(rawText(picture, '</script>')).digest()

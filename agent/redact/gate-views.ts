@@ -17,13 +17,28 @@ export function classesIn(text: string, rules: readonly CustomerIdRule[]): Perso
   return []
 }
 
+/** The classes of the values that begin in one text and end in the next, when nothing is between them. */
+export function classesAcross(
+  left: string,
+  right: string,
+  rules: readonly CustomerIdRule[],
+): PersonalClass[] {
+  const joint = plain(left).length
+  return detect(plain(left) + plain(right), rules)
+    .filter(hit => hit.start < joint && hit.end > joint)
+    .map(hit => hit.class)
+}
+
 /** The text, the same unescaped and folded, and what runs of either decode to. */
 function viewsOf(text: string): string[] {
-  const views = [text]
-  // In C++ every other name has an `&`, so only what begins an escape is worth a second view.
-  if (needsDecoding.test(text)) views.push(fold(withoutEscapes(text)))
-  for (const view of [...views]) if (encoded.test(view)) views.push(...decoded(view))
-  return views
+  const read = plain(text)
+  const views = read === text ? [text] : [text, read]
+  return views.concat(views.filter(view => encoded.test(view)).flatMap(decoded))
+}
+
+/** The text unescaped and folded. In C++ every other name has an `&`, so only an escape counts. */
+function plain(text: string): string {
+  return needsDecoding.test(text) ? fold(withoutEscapes(text)) : text
 }
 
 const needsDecoding = /&(?:#|[a-z]{2,8}[;:]|amp)|%[0-9a-fu]|\\[xu0-3]|[^\x20-\x7e]/i
@@ -94,18 +109,18 @@ function character(value: number): string | undefined {
   return value <= 0x10ffff ? String.fromCodePoint(value) : undefined
 }
 
+/** U+33xx and U+FDFx are words in one character: up to eighteen letters that nobody needs. */
 function fold(text: string): string {
   return text
-    .replace(/\u2026/g, '\u0000') // kept: three dots are something else
-    .replace(/[\u3300-\u33ff\ufdf0-\ufdfc]/g, '\u0001') // words in one character, up to eighteen
-    .normalize('NFKD')
+    .split('\u2026') // stays itself: three dots are something else
+    .map(part => part.replace(/[\u3300-\u33ff\ufdf0-\ufdfc]/g, '\ufdd0').normalize('NFKD'))
+    .join('\u2026')
     .replace(/[\s\p{Z}]/gu, ' ')
-    .replace(/[\u0001-\u001f\u007f-\u009f\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}]/gu, '')
+    .replace(/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}]/gu, '')
     .replace(
       /[^\u0000-\u007f]/gu,
       one => confusables.get(one) ?? (isDigit.test(one) ? digit(one) : one),
     )
-    .replace(/\u0000/g, '\u2026')
 }
 
 const isDigit = /\p{Nd}/u
@@ -126,8 +141,8 @@ function decoded(text: string): string[] {
   const found: string[] = []
   for (const [run] of text.matchAll(/[A-Za-z0-9+/_-]{14,}/g)) {
     for (let skipped = 0; skipped < 4; skipped++) {
-      const bytes = Buffer.from(run.slice(skipped), 'base64').toString('latin1')
-      found.push(...(bytes.match(/[\x20-\x7e]{10,}/g) ?? []))
+      const inside = Buffer.from(run.slice(skipped), 'base64').toString('latin1')
+      for (const [printable] of inside.matchAll(/[\x20-\x7e]{10,}/g)) found.push(printable)
     }
   }
   for (const [run] of text.matchAll(/(?:[2-7][0-9a-f]){10,512}/gi)) {

@@ -54,13 +54,28 @@ export function gate(artefact: Artefact, policy: RedactionPolicy): Passed {
   if (artefact.bytes.length > maxBytes) throw refusal('it is larger than 64 MB', 'its size')
   // Whoever holds the original cannot change what was looked at.
   const bytes = Uint8Array.from(artefact.bytes)
-  const scan = startScan(policy)
+  const scan = startScan(policy, bytes.length)
   scan.text(artefact.name, () => 'the name of the file')
   if (bytes.length === 0) throw refusal('it is empty', 'its first byte')
-  readers[artefact.format](bytes, scan, policy)
+  read(artefact.format, bytes, scan, policy)
   refuseFound(scan)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   return { name: artefact.name, bytes, sha256 } as Passed
+}
+
+function read(
+  format: ArtefactFormat,
+  bytes: Uint8Array,
+  scan: Scan,
+  policy: RedactionPolicy,
+): void {
+  try {
+    readers[format](bytes, scan, policy)
+  } catch (error) {
+    if (error instanceof ProfilerError) throw error
+    // Whatever went wrong, the artefact was not read to its end. What it was may tell a value.
+    throw refusal('reading it failed', 'its bytes')
+  }
 }
 
 const readers: Readonly<

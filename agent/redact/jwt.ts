@@ -28,7 +28,8 @@ const openings = ['eyJ', 'eyAi', 'ewo', 'ew0K'] as const
 function endOfToken(text: string, start: number, header: number): number {
   if (text[header] !== '.') return start
   const payload = endOfRun(text, header + 1)
-  if (payload === header + 1) return start
+  // `{}` is three characters.
+  if (payload - header <= 3) return start
   const hasSignature = text[payload] === '.'
   const signature = hasSignature ? endOfRun(text, payload + 1) : payload
   const isArticles =

@@ -99,7 +99,7 @@ export function redact<Texts>(
 /** Redacts one text. */
 export function redactText(text: string, policy: RedactionPolicy): RedactedText {
   const found: Found[] = []
-  let left = withoutTags(text)
+  let left = printable(text)
   // What a replacement leaves beside itself could be a value again; twice has not been seen.
   for (let round = 0; round < 4; round++) {
     const findings = find(left, policy.customerIds)
@@ -118,9 +118,22 @@ export function redactText(text: string, policy: RedactionPolicy): RedactedText 
   return { text: replacementOf(name, text, policy.key) as Redacted<string>, found }
 }
 
-/** Tag characters show nothing and spell any ASCII text: no name is made of them. */
-function withoutTags(text: string): string {
-  return text.includes('\udb40') ? text.replace(/[\u{e0000}-\u{e007f}]/gu, '') : text
+// A name of 100 KB is real. What is longer is a file that somebody put into a name.
+const longestText = 1024 * 1024
+
+/**
+ * The text as every artefact can hold it, so that what is looked at here is what is printed there.
+ *
+ * Tags and variation selectors of plane 14 show nothing and can spell any text: no name has them.
+ */
+function printable(text: string): string {
+  const kept = text.length > longestText ? `${text.slice(0, longestText)}…` : text
+  if (/^[\x20-\x7e]*$/.test(kept)) return kept
+  return kept
+    .toWellFormed()
+    .replace(/[\u{e0000}-\u{e0fff}]/gu, '')
+    .replace(/[\t\n\r]+/g, ' ')
+    .replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')
 }
 
 function redactFrame(frame: Frame, safe: (text: string) => string): Frame {

@@ -11,7 +11,8 @@ export function findUserPaths(text: string, hits: Hit[]): void {
   for (const { index, 0: found, groups } of text.matchAll(home)) {
     if (hits.length > enoughHits) return
     const user = groups!['user']!
-    if (nobody.has(user.toLowerCase())) continue
+    // What a printer puts after a name, `_[k]`, is no user.
+    if (nobody.has(user.toLowerCase()) || !/[\p{L}\p{N}]/u.test(user)) continue
     const end = index + found.length
     hits.push({ class: 'user_path', start: end - user.length, end })
   }
