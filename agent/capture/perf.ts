@@ -9,9 +9,9 @@
 
 import { ProfilerError } from '../errors.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
-import type { Driver } from './capture.ts'
+import type { CaptureEnd, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
-import { runFor } from './run-for.ts'
+import { hungError, runFor } from './run-for.ts'
 
 export const capturePerf: Driver = async (description, signals) => {
   const tool = await startTool({ path: description.toolPath, args: perfArguments(description) })
@@ -25,21 +25,25 @@ export const capturePerf: Driver = async (description, signals) => {
       yield chunk
     }
   }
+  const ended = tool.ended.then((end): CaptureEnd => {
+    if (run.hung()) throw hungError('perf')
+    if (!run.wasAsked() && end.exitCode !== 0) throw perfError(description, end)
+    return {
+      ...end,
+      targetExited: !run.wasAsked(),
+      startedMs: run.startedMs(),
+      endedMs: run.endedMs(),
+      loss: new Map(),
+      notes: bytes === 0 ? ['perf ended without giving anything'] : [],
+    }
+  })
+  // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
+  ended.catch(() => {})
   return {
     segments: (async function* () {
       yield { format: 'perf-data' as const, chunks: chunks() }
     })(),
-    ended: tool.ended.then(end => {
-      if (!run.wasAsked() && end.exitCode !== 0) throw perfError(description, end)
-      return {
-        ...end,
-        targetExited: !run.wasAsked(),
-        startedMs: run.startedMs(),
-        endedMs: run.endedMs(),
-        loss: new Map(),
-        notes: bytes === 0 ? ['perf ended without giving anything'] : [],
-      }
-    }),
+    ended,
   }
 }
 

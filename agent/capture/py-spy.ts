@@ -10,7 +10,7 @@ import { ProfilerError } from '../errors.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import type { CaptureEnd, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
-import { runFor } from './run-for.ts'
+import { hungError, runFor } from './run-for.ts'
 import { openNamelessFile, readAndClose } from './workdir.ts'
 
 export const capturePySpy: Driver = async (description, signals) => {
@@ -29,6 +29,7 @@ export const capturePySpy: Driver = async (description, signals) => {
       said = (said + piece).slice(-maxSaid)
     })
     const ended = tool.ended.then((end): CaptureEnd => {
+      if (run.hung()) throw hungError('py-spy')
       if (end.exitCode !== 0 && !signals.discard.aborted) throw pySpyError(description, end)
       const errors = Number(/Errors: (\d+)/.exec(said)?.[1] ?? 0)
       const late = /([\d.]+)s behind in sampling/.exec(said + end.stderrTail)?.[1]

@@ -1,7 +1,7 @@
 // Lets a tool run for a wall-clock time, or until somebody stops it.
 
-import type { CaptureSignals } from './capture.ts'
-import { monotonicMs } from './capture.ts'
+import { ProfilerError } from '../errors.ts'
+import { type CaptureSignals, monotonicMs } from './capture.ts'
 import type { RunningTool } from './run.ts'
 
 export interface TimedRun {
@@ -9,16 +9,27 @@ export interface TimedRun {
   begin(): void
   /** Whether we asked the tool to stop, by the clock or by a signal. */
   wasAsked(): boolean
+  /** Whether it was killed because it never began. */
+  hung(): boolean
   startedMs(): number
   /** When it was asked to stop; now, if it was not. */
   endedMs(): number
 }
 
+// perf begins in 0.2 s and py-spy in 0.3; with ten thousand threads, or a sidecar whose CPU is
+// throttled, it is seconds.
+const beginLimitMs = 20_000
+
 /** The wall clock has the last word: py-spy counts samples, so it may run for twice its duration. */
 export function runFor(tool: RunningTool, durationMs: number, signals: CaptureSignals): TimedRun {
   let askedMs: number | undefined
   let startedMs = monotonicMs()
-  let timer: NodeJS.Timeout | undefined
+  let hasBegun = false
+  let isHung = false
+  let timer = setTimeout(() => {
+    isHung = true
+    tool.kill()
+  }, beginLimitMs)
   const stop = () => {
     askedMs ??= monotonicMs()
     tool.stop()
@@ -39,12 +50,20 @@ export function runFor(tool: RunningTool, durationMs: number, signals: CaptureSi
   tool.ended.then(clear, clear)
   return {
     begin() {
-      if (timer !== undefined) return
+      if (hasBegun) return
+      hasBegun = true
+      clearTimeout(timer)
       startedMs = monotonicMs()
       timer = setTimeout(stop, durationMs)
     },
     wasAsked: () => askedMs !== undefined,
+    hung: () => isHung,
     startedMs: () => startedMs,
     endedMs: () => askedMs ?? monotonicMs(),
   }
+}
+
+export function hungError(tool: string): ProfilerError {
+  const seconds = beginLimitMs / 1000
+  return new ProfilerError('SP_TOOL_FAILED', `${tool} gave nothing for ${seconds} s and was killed`)
 }

@@ -16,7 +16,7 @@ import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
 import { moduleFiles } from './module-files.ts'
-import { nameSources, type UsedSource } from './sources.ts'
+import { type NameSources, nameSources, type UsedSource } from './sources.ts'
 import { symbolize } from './symbolize.ts'
 
 export interface NamedCapture {
@@ -96,14 +96,8 @@ async function capture(
     progress.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
   }, 1000)
   try {
-    const running = await drivers[tool](description, signals)
-    const { profile: raw, perf } = await readSegments(running.segments, module =>
-      names.hold(module),
-    )
-    const end = await running.ended
+    const { raw, perf, end } = await sample(description, signals, names)
     meter.stop()
-    if (signals.discard.aborted)
-      throw new ProfilerError('SP_CANCELLED', 'the capture was discarded')
     const between = samplingTime(perf, end)
     const cpuSeconds = meter.between(...between)
     if (!(weightOf(raw) > 0)) throw noSamples(pid, cpuSeconds, signals.stop.aborted, end)
@@ -125,6 +119,38 @@ async function capture(
     meter.stop()
     files.close()
   }
+}
+
+/** A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched. */
+async function sample(
+  description: CaptureDescription,
+  { stop, discard }: CaptureSignals,
+  names: NameSources,
+): Promise<{ raw: Profile; perf: PerfDataSummary | undefined; end: CaptureEnd }> {
+  const failed = new AbortController()
+  const running = await drivers[description.tool](description, {
+    stop,
+    discard: AbortSignal.any([discard, failed.signal]),
+  })
+  try {
+    const { profile: raw, perf } = await readSegments(running.segments, module =>
+      names.hold(module),
+    )
+    const end = await running.ended
+    if (discard.aborted) throw discarded()
+    return { raw, perf, end }
+  } catch (error) {
+    failed.abort()
+    await running.ended.catch(() => {
+      // The reader's error came first, and says more.
+    })
+    // What was killed is cut off in the middle: that is no fault of its output.
+    throw discard.aborted ? discarded() : error
+  }
+}
+
+function discarded(): ProfilerError {
+  return new ProfilerError('SP_CANCELLED', 'the capture was discarded')
 }
 
 /** From the first sample to the last, where they carry times; perf is told to use the clock that we use. */
