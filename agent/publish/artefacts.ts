@@ -8,13 +8,13 @@ import type { Format, Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { printFolded } from '../profile/folded.ts'
 import { printPprof } from '../profile/pprof-print.ts'
-import { type Profile, ProfileBuilder } from '../profile/profile.ts'
+import type { Profile } from '../profile/profile.ts'
 import { assess, type CaptureFacts } from '../profile/quality.ts'
 import { classify } from '../profile/shape.ts'
 import { printSpeedscope } from '../profile/speedscope.ts'
 import { type Artefact, gate, type Passed } from '../redact/gate.ts'
 import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
-import { redact } from '../redact/redact.ts'
+import { redact, redactTexts } from '../redact/redact.ts'
 import type { Redacted } from '../redact/redacted.ts'
 import type { Page } from '../render/page.ts'
 import { summarize, type TargetFacts } from '../render/summary.ts'
@@ -129,8 +129,4 @@ async function pass(artefact: Artefact, policy: RedactionPolicy, id: string): Pr
       cause: error,
     })
   }
-}
-
-function redactTexts<T>(texts: T, policy: RedactionPolicy): Redacted<T> {
-  return redact(new ProfileBuilder().build(), texts, policy).texts
 }

@@ -96,6 +96,11 @@ export function redact<Texts>(
   }
 }
 
+/** Redacts texts that stand alone, in whatever arrays, maps and plain objects they come. */
+export function redactTexts<Texts>(texts: Texts, policy: RedactionPolicy): Redacted<Texts> {
+  return redactAll(texts, text => redactText(text, policy).text) as Redacted<Texts>
+}
+
 /** Redacts one text. */
 export function redactText(text: string, policy: RedactionPolicy): RedactedText {
   const found: Found[] = []
