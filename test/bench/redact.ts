@@ -1,4 +1,4 @@
-// What redaction and the gate cost, and how well they do: one line a budget, `name value budget ratio`.
+// What redaction and the gate cost, and how well they do.
 //
 //     node test/bench/redact.ts
 //
@@ -14,21 +14,14 @@ import { random } from '../random.ts'
 import { page, pass, policy } from '../redact/artefacts.ts'
 import { encodedInPlace, encodings, inPlace, makeValue, wilson } from '../redact/corpus.ts'
 import { realNames } from '../redact/symbols.ts'
-
-function line(name: string, value: number, budget: number, unit: string, digits = 1): void {
-  const ratio = budget === 0 ? (value === 0 ? 0 : Number.POSITIVE_INFINITY) : value / budget
-  console.log(`${name}  ${value.toFixed(digits)} ${unit}  ${budget} ${unit}  ${ratio.toFixed(2)}`)
-}
+import { line } from './line.ts'
+import { median } from './measure.ts'
 
 function cpuMs(act: () => unknown): number {
   const start = process.cpuUsage()
   act()
   const { user, system } = process.cpuUsage(start)
   return (user + system) / 1000
-}
-
-function median(values: number[]): number {
-  return values.sort((a, b) => a - b)[values.length >> 1]!
 }
 
 // A profile of bytes whose picture is 4 MB: 22,000 stacks of 6,000 functions, some with values.
@@ -78,8 +71,8 @@ for (let run = 0; run < 25; run++) {
   else if (run >= 5) warm.push(both)
 }
 const megabytes = (size / 1e6).toFixed(1)
-line(`redact and gate a ${megabytes} MB SVG, cold`, cold[0]!, 200, 'ms')
-line(`redact and gate a ${megabytes} MB SVG, warm`, median(warm), 80, 'ms')
+line(`redact and gate a ${megabytes} MB SVG, cold`, cold[0]!, 'ms', { most: 200 })
+line(`redact and gate a ${megabytes} MB SVG, warm`, median(warm), 'ms', { most: 80 })
 
 // The longest that 100 KB of anything takes.
 
@@ -102,7 +95,9 @@ for (const token of tokens) {
   const ms = median(runs)
   if (ms > slowest.ms) slowest = { ms, token }
 }
-line(`the slowest of ${tokens.length} tokens of 100 KB (${slowest.token})`, slowest.ms, 50, 'ms')
+line(`the slowest of ${tokens.length} tokens of 100 KB (${slowest.token})`, slowest.ms, 'ms', {
+  most: 50,
+})
 
 // How well it does.
 
@@ -118,9 +113,8 @@ for (const name of personalClasses) {
   line(
     `missed of ${count} ${name} (95 % sure: below ${((1 - low) * 100).toFixed(2)} %)`,
     count - found,
-    0,
     'values',
-    0,
+    { most: 0 },
   )
 }
 
@@ -141,9 +135,8 @@ const share = wilson(hiddenFound, hidden)
 line(
   `missed of ${hidden} hidden values (found ${(share.low * 100).toFixed(2)} to ${(share.high * 100).toFixed(2)} %, ${refused} more refused)`,
   ((hidden - hiddenFound) / hidden) * 100,
-  5,
   '%',
-  3,
+  { most: 5 },
 )
 
 let clean = 0
@@ -158,7 +151,6 @@ const { high } = wilson(changed, clean)
 line(
   `changed of ${clean} real names (95 % sure: below ${(high * 1e6).toFixed(0)} in a million)`,
   changed,
-  0,
   'names',
-  0,
+  { most: 0 },
 )
