@@ -4,7 +4,7 @@
 // No recursion anywhere: a stack may be as deep as the file that it came from
 // says, and the call stack of V8 is not.
 
-import { noCaller, type Profile } from './profile.ts'
+import { type Frame, noCaller, type Profile } from './profile.ts'
 
 /** Weight of each stack with everything that it called, for one column. Length: `stacks.length`. */
 export function totals(profile: Profile, column = 0): Float64Array {
@@ -48,42 +48,68 @@ export function children(profile: Profile): Children {
   return { firstRoot, firstChild, nextSibling }
 }
 
+/**
+ * For each frame, the index of the first one that is of the same name and of which `tell` says the
+ * same. Few names belong to two frames, so it is only asked of those.
+ */
+export function firstAlike(
+  frames: readonly Frame[],
+  tell: (frame: Frame) => string,
+): Int32Array<ArrayBuffer> {
+  const firstOfName = new Map<string, number>()
+  const others = new Map<string, number>()
+  return Int32Array.from(frames, (frame, index) => {
+    const first = firstOfName.get(frame.name)
+    if (first === undefined) {
+      firstOfName.set(frame.name, index)
+      return index
+    }
+    const told = tell(frame)
+    if (told === tell(frames[first]!)) return first
+    const key = `${told}\0${frame.name}`
+    const other = others.get(key)
+    if (other === undefined) others.set(key, index)
+    return other ?? index
+  })
+}
+
 /** One function over all its stacks. `total` counts a recursive function once a stack. */
 export interface FunctionWeight {
   /** Index of the first frame seen of this function. */
   readonly frame: number
-  self: number
-  total: number
+  readonly self: number
+  readonly total: number
   /** Deepest number of times it stands in one stack: above 1 is recursion. */
-  depth: number
+  readonly depth: number
 }
 
 /** Every function (name, module and kind together), heaviest self first. */
-export function functions(profile: Profile, column = 0): FunctionWeight[] {
+export function functions(profile: Profile, column = 0): readonly FunctionWeight[] {
+  const known = ranked.get(profile) ?? []
+  ranked.set(profile, known)
+  known[column] ??= rank(profile, column)
+  return known[column]
+}
+
+/** The verdict, the table and the summary of one profile ask for the same. */
+const ranked = new WeakMap<Profile, (readonly FunctionWeight[])[]>()
+
+function rank(profile: Profile, column: number): FunctionWeight[] {
   const { frames, stacks, columns } = profile
-  const self = columns[column]!.self
-  const total = totals(profile, column)
-  const functionOf = new Int32Array(frames.length)
-  const index = new Map<string, number>()
-  const found: FunctionWeight[] = []
-  for (const [frame, { name, module, kind }] of frames.entries()) {
-    const key = `${kind}\0${name}\0${module ?? ''}`
-    let at = index.get(key)
-    if (at === undefined) {
-      at = found.push({ frame, self: 0, total: 0, depth: 0 }) - 1
-      index.set(key, at)
-    }
-    functionOf[frame] = at
-  }
+  const weight = columns[column]!.self
+  const weightWithCallees = totals(profile, column)
+  const functionOf = firstAlike(frames, ({ kind, module = '' }) => `${kind}\0${module}`)
+  const self = new Float64Array(frames.length)
+  const total = new Float64Array(frames.length)
+  const open = new Int32Array(frames.length)
+  const depth = new Int32Array(frames.length)
   const { firstRoot, firstChild, nextSibling } = children(profile)
-  const open = new Int32Array(found.length)
   for (let node = firstRoot; node >= 0; ) {
     const at = functionOf[stacks.frame[node]!]!
-    const entry = found[at]!
-    entry.self += self[node]!
-    if (open[at]! === 0) entry.total += total[node]!
+    self[at]! += weight[node]!
+    if (open[at]! === 0) total[at]! += weightWithCallees[node]!
     open[at]!++
-    if (open[at]! > entry.depth) entry.depth = open[at]!
+    if (open[at]! > depth[at]!) depth[at] = open[at]!
     if (firstChild[node]! >= 0) {
       node = firstChild[node]!
       continue
@@ -99,5 +125,10 @@ export function functions(profile: Profile, column = 0): FunctionWeight[] {
       if (node < 0) break
     }
   }
-  return found.filter(entry => entry.depth > 0).sort((a, b) => b.self - a.self || b.total - a.total)
+  const found: FunctionWeight[] = []
+  for (let frame = 0; frame < frames.length; frame++) {
+    if (depth[frame] === 0) continue
+    found.push({ frame, self: self[frame]!, total: total[frame]!, depth: depth[frame]! })
+  }
+  return found.sort((a, b) => b.self - a.self || b.total - a.total)
 }

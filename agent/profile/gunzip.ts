@@ -46,7 +46,8 @@ async function feed(chunks: Chunks, inflater: ReturnType<typeof createGunzip>): 
   try {
     for await (const chunk of chunks) {
       if (inflater.destroyed) return
-      if (inflater.write(chunk)) continue
+      // A copy: it is inflated later, and who streams may use its buffer again.
+      if (inflater.write(Buffer.from(chunk))) continue
       await new Promise<void>(resolve => {
         inflater.once('drain', resolve)
         inflater.once('close', resolve)

@@ -4,6 +4,11 @@
 // which run the code share it. A frame in anonymous code is one process's, at
 // an address: what lies there in another one has nothing to do with it. Names
 // come later (`symbolize`); until then a frame is called `module+0xoffset`.
+//
+// What is mapped nowhere is one frame, whatever the number. Such words come
+// from walking a stack without frame pointers: they are the program's data, not
+// its code, so they tell nothing, are different each time (half of the frames of
+// a busy machine's recording), and may be part of what nobody should read.
 
 import { AddressSpace, copyBudget, type Mapping } from './address-space.ts'
 import { AddressTable } from './perf-addresses.ts'
@@ -22,6 +27,8 @@ const oneTooMany: Frame = {
   reason: 'unnamed by the tool',
 }
 
+const unmapped: Frame = { name: '[unmapped]', kind: 'unknown', reason: 'not mapped' }
+
 /** Added to a context's marker (they are even) for an address that a call returns to. */
 export const isReturn = 1
 
@@ -36,13 +43,17 @@ export class Frames {
   overflow = 0
   readonly #builder: ProfileBuilder
   readonly #modules: Modules
+  readonly #whenUsed: (module: Module) => void
   readonly #outside = new Map<number, { module: Module; frames: AddressTable }>()
   readonly #byModule = new Map<Module, Map<number, number>>()
   #count = 0
+  #unmappedFrame = -1
 
-  constructor(builder: ProfileBuilder, modules: Modules) {
+  /** `whenUsed` is called with each module that an address is first found in. */
+  constructor(builder: ProfileBuilder, modules: Modules, whenUsed: (module: Module) => void) {
     this.#builder = builder
     this.#modules = modules
+    this.#whenUsed = whenUsed
   }
 
   /** The table of the addresses that follow a context's marker. */
@@ -51,30 +62,34 @@ export class Frames {
     return outside.has(whose) ? this.#outsideOf(whose).frames : process.frames
   }
 
-  /** The frame of an address that is in no table yet, and is put into one. `tag` is its context, with `isReturn`. */
+  /** The frame of an address that is in no table yet. `tag` is its context, with `isReturn`. */
   add(process: Process, tag: number, low: number, high: number): number {
     if (this.#count >= mostFrames) {
       this.overflow++
       return this.#builder.frame(oneTooMany)
     }
     const frame = this.#find(process, tag, low, high)
+    // Not worth its place in the table: it will hardly be seen again.
+    if (frame === undefined) return this.#unmapped()
     this.table(process, tag - (tag & isReturn)).set(low, high, tag, frame)
     return frame
   }
 
-  #find(process: Process, tag: number, low: number, high: number): number {
+  /** Undefined for what is mapped nowhere. */
+  #find(process: Process, tag: number, low: number, high: number): number | undefined {
     const address = int64(low, high)
-    // Garbage, from a stack without frame pointers: no program has such an address.
-    if (!Number.isSafeInteger(address)) {
-      const name = `[unmapped]+0x${hex64(low, high)}`
-      this.#count++
-      return this.#builder.frame({ name, kind: 'unknown', reason: 'not mapped' })
-    }
+    // No program has such an address.
+    if (!Number.isSafeInteger(address)) return undefined
     const back = tag & isReturn
     const whose = tag - back
     if (whose === context.kernel) return this.#inKernel(address, back)
     if (outside.has(whose)) return this.#at(this.#outsideOf(whose).module, address, back)
     return this.#inProcess(process, address, back)
+  }
+
+  #unmapped(): number {
+    if (this.#unmappedFrame < 0) this.#unmappedFrame = this.#builder.frame(unmapped)
+    return this.#unmappedFrame
   }
 
   #inKernel(address: number, back: number): number {
@@ -87,13 +102,11 @@ export class Frames {
       : this.#builder.frame({ name: symbol, kind: 'kernel', module: module.path })
   }
 
-  #inProcess(process: Process, address: number, back: number): number {
+  #inProcess(process: Process, address: number, back: number): number | undefined {
     const { pid } = process
     // The call itself is before the address, where another mapping may end.
     const mapping = mappingAt(process, address - back)
-    if (mapping === undefined) {
-      return this.#at(this.#modules.own(pid, 'unmapped', '[unmapped]'), address, back)
-    }
+    if (mapping === undefined) return undefined
     const { module, start, fileOffset } = mapping
     if (module.kind === 'file') return this.#at(module, address - start + fileOffset, back)
     // Code that a fork took over is its own now: its perf map may name it otherwise than the parent's.
@@ -107,6 +120,7 @@ export class Frames {
     if (frames === undefined) {
       frames = new Map()
       this.#byModule.set(module, frames)
+      this.#whenUsed(module)
     }
     const key = value * 2 + back
     let frame = frames.get(key)

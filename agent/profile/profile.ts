@@ -127,10 +127,12 @@ const mostNameLength = 128 * 1024 * 1024
 /** Makes a profile. Frames and stacks are interned: equal ones get the same index. */
 export class ProfileBuilder {
   #frames: Frame[] = []
-  #frameIndex = new Map<string, number>()
+  /** The first frame of each name, and by all their fields the others of that name. */
+  #firstOfName = new Map<string, number>()
+  #otherFrames = new Map<string, number>()
   #nameLength = 0
-  #caller = new Int32Array(1024)
-  #frame = new Int32Array(1024)
+  // Of each stack its caller and its frame, beside each other: a search looks at both.
+  #stacks = new Int32Array(2048)
   #length = 0
   // Open addressing, at most half full: slot → stack index + 1.
   #slots = new Int32Array(4096)
@@ -141,38 +143,26 @@ export class ProfileBuilder {
   /** The index of an equal frame, added if it is new. Frames with an address are equal by identity only. */
   frame(frame: Frame): number {
     if (frame.address !== undefined) return this.#frames.push(frame) - 1
-    const key = `${frame.kind}\0${frame.name}\0${frame.module ?? ''}\0${frame.file ?? ''}\0${frame.line ?? ''}`
-    let index = this.#frameIndex.get(key)
-    if (index === undefined) {
-      this.#nameLength += key.length
-      if (this.#nameLength > mostNameLength) throw tooMuch(`${mostNameLength} letters of names`)
-      index = this.#frames.push(frame) - 1
-      this.#frameIndex.set(key, index)
-    }
-    return index
+    // Few names belong to two frames: only for those is a key worth its letters.
+    const first = this.#firstOfName.get(frame.name)
+    if (first === undefined) return this.#addFrame(frame, this.#firstOfName, frame.name)
+    if (isSame(this.#frames[first]!, frame)) return first
+    const { kind, name, module = '', file = '', line = '' } = frame
+    const key = `${kind}\0${name}\0${module}\0${file}\0${line}`
+    return this.#otherFrames.get(key) ?? this.#addFrame(frame, this.#otherFrames, key)
   }
 
   /** The stack of `frame` called by the stack `caller` (`noCaller` for a root). */
   stack(caller: number, frame: number): number {
-    const mask = this.#slots.length - 1
+    const stacks = this.#stacks
+    const slots = this.#slots
+    const mask = slots.length - 1
     let slot = hash(caller, frame) & mask
-    for (;;) {
-      const found = this.#slots[slot]! - 1
-      if (found < 0) break
-      if (this.#caller[found] === caller && this.#frame[found] === frame) return found
+    for (let found = slots[slot]!; found !== 0; found = slots[slot]!) {
+      if (stacks[2 * found - 2] === caller && stacks[2 * found - 1] === frame) return found - 1
       slot = (slot + 1) & mask
     }
-    if (this.#length === mostStacks) throw tooMuch(`${mostStacks} distinct stacks`)
-    if (this.#length === this.#caller.length) {
-      this.#caller = doubled(this.#caller)
-      this.#frame = doubled(this.#frame)
-    }
-    const index = this.#length++
-    this.#caller[index] = caller
-    this.#frame[index] = frame
-    this.#slots[slot] = index + 1
-    if (this.#length * 2 > this.#slots.length) this.#rehash()
-    return index
+    return this.#addStack(caller, frame, slot)
   }
 
   /** The column of this event and unit, added if it is new. The first one added is the width. */
@@ -180,14 +170,14 @@ export class ProfileBuilder {
     const found = this.#columns.findIndex(column => column.event === event && column.unit === unit)
     return found >= 0
       ? found
-      : this.#columns.push({ event, unit, self: new Float64Array(this.#caller.length) }) - 1
+      : this.#columns.push({ event, unit, self: new Float64Array(this.#stacks.length / 2) }) - 1
   }
 
   /** Adds `weight` to the stack whose leaf was seen. */
   add(stack: number, column: number, weight: number): void {
     const into = this.#columns[column]!
     if (stack >= into.self.length) {
-      const grown = new Float64Array(this.#caller.length)
+      const grown = new Float64Array(this.#stacks.length / 2)
       grown.set(into.self)
       into.self = grown
     }
@@ -205,16 +195,19 @@ export class ProfileBuilder {
 
   build(): Profile {
     if (this.#columns.length === 0) this.column('samples', 'samples')
+    const length = this.#length
+    const caller = new Int32Array(length)
+    const frame = new Int32Array(length)
+    for (let index = 0; index < length; index++) {
+      caller[index] = this.#stacks[2 * index]!
+      frame[index] = this.#stacks[2 * index + 1]!
+    }
     return {
       frames: this.#frames,
-      stacks: {
-        length: this.#length,
-        caller: this.#caller.slice(0, this.#length),
-        frame: this.#frame.slice(0, this.#length),
-      },
+      stacks: { length, caller, frame },
       columns: this.#columns.map(({ event, unit, self }) => {
-        const fitted = new Float64Array(this.#length)
-        fitted.set(self.subarray(0, this.#length))
+        const fitted = new Float64Array(length)
+        fitted.set(self.subarray(0, length))
         return { event, unit, self: fitted }
       }),
       loss: this.#loss,
@@ -222,15 +215,41 @@ export class ProfileBuilder {
     }
   }
 
-  #rehash(): void {
-    this.#slots = new Int32Array(this.#slots.length * 2)
-    const mask = this.#slots.length - 1
-    for (let index = 0; index < this.#length; index++) {
-      let slot = hash(this.#caller[index]!, this.#frame[index]!) & mask
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & mask
-      this.#slots[slot] = index + 1
-    }
+  #addFrame(frame: Frame, into: Map<string, number>, key: string): number {
+    const { name, module = '', file = '' } = frame
+    this.#nameLength += name.length + module.length + file.length
+    if (this.#nameLength > mostNameLength) throw tooMuch(`${mostNameLength} letters of names`)
+    const index = this.#frames.push(frame) - 1
+    into.set(key, index)
+    return index
   }
+
+  #addStack(caller: number, frame: number, slot: number): number {
+    if (this.#length === mostStacks) throw tooMuch(`${mostStacks} distinct stacks`)
+    if (this.#length * 2 === this.#stacks.length) this.#stacks = doubled(this.#stacks)
+    const index = this.#length++
+    this.#stacks[2 * index] = caller
+    this.#stacks[2 * index + 1] = frame
+    this.#slots[slot] = index + 1
+    if (this.#length * 2 > this.#slots.length) this.#rehash()
+    return index
+  }
+
+  #rehash(): void {
+    const stacks = this.#stacks
+    const slots = new Int32Array(this.#slots.length * 2)
+    const mask = slots.length - 1
+    for (let index = 0; index < this.#length; index++) {
+      let slot = hash(stacks[2 * index]!, stacks[2 * index + 1]!) & mask
+      while (slots[slot] !== 0) slot = (slot + 1) & mask
+      slots[slot] = index + 1
+    }
+    this.#slots = slots
+  }
+}
+
+function isSame(a: Frame, b: Frame): boolean {
+  return a.kind === b.kind && a.module === b.module && a.file === b.file && a.line === b.line
 }
 
 function tooMuch(what: string): ProfilerError {

@@ -29,7 +29,8 @@ export function redactionPolicy(options: RedactionOptions = {}): RedactionPolicy
     throw new ProfilerError('SP_CONFIG_INVALID', 'the redaction key is shorter than 16 bytes')
   }
   const customerIds = customerIdRules(options.customerIds ?? [])
-  const unsafe = unsafeReplacement(customerIds)
+  // Only a stranger's pattern can match what we write: that ours do not is a test.
+  const unsafe = customerIds.length > 0 ? unsafeReplacement(customerIds) : undefined
   if (unsafe !== undefined) {
     throw new ProfilerError(
       'SP_CONFIG_INVALID',

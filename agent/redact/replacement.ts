@@ -17,7 +17,7 @@ export function replacementOf(name: PersonalClass, value: string, key: Buffer): 
 }
 
 /**
- * A replacement that would itself be found, or undefined: checked at start for every class, with the
+ * A replacement that would itself be found, or undefined: tried for every class, with the
  * digests that look most like a value and the neighbours that could complete them to one.
  */
 export function unsafeReplacement(rules: readonly CustomerIdRule[]): string | undefined {

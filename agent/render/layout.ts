@@ -11,7 +11,7 @@
 // counted.
 
 import { ProfilerError } from '../errors.ts'
-import { totals } from '../profile/call-tree.ts'
+import { firstAlike, totals } from '../profile/call-tree.ts'
 import { noCaller, type Profile, ProfileBuilder } from '../profile/profile.ts'
 
 export interface LayoutLimits {
@@ -85,14 +85,7 @@ export function layOut(profile: Profile, column = 0, limits: Partial<LayoutLimit
 
 /** The same trie with one stack where several differ only in module, file or line. */
 function mergeByName({ frames, stacks, columns }: Profile, column: number): Profile {
-  const first = new Map<string, number>()
-  const canonical = Int32Array.from(frames, ({ name, kind }, index) => {
-    const key = `${kind}\0${name}`
-    const found = first.get(key)
-    if (found !== undefined) return found
-    first.set(key, index)
-    return index
-  })
+  const canonical = firstAlike(frames, ({ kind }) => kind)
   const { event, unit, self } = columns[column]!
   const builder = new ProfileBuilder()
   const into = builder.column(event, unit)

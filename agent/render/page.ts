@@ -124,7 +124,7 @@ export function topFunctions(
   const ranked = functions(profile, column)
   const weight = ranked.reduce((sum, { self }) => sum + self, 0)
   return ranked
-    .sort((a, b) => b[by] - a[by])
+    .toSorted((a, b) => b[by] - a[by])
     .slice(0, count)
     .filter(entry => entry[by] > 0)
     .map(({ frame, self, total }) => {

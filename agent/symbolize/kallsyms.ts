@@ -34,7 +34,7 @@ export function kernelSymbols(text: Buffer): ModuleSymbols {
   const lastCode = new Float64Array(owners.length).fill(-Infinity)
   for (let index = 0; index < length; index++) {
     const from = owner[index]!
-    if (codeLetters.has(letter[index]!)) lastCode[from] = Math.max(lastCode[from]!, start[index]!)
+    if (isCode[letter[index]!] === 1) lastCode[from] = Math.max(lastCode[from]!, start[index]!)
   }
   const limits = owners.map((_, from) =>
     from === 0 && codeEnd !== undefined ? codeEnd : pageAfter(lastCode[from]!),
@@ -42,13 +42,14 @@ export function kernelSymbols(text: Buffer): ModuleSymbols {
 
   const ranges = new SymbolRanges(length)
   for (const _ of owners) ranges.source(offset => nameAt(text, offset))
+  const bpf = owners.indexOf('[bpf]')
   for (let index = 0; index < length; index++) {
     const at = start[index]!
     const from = owner[index]!
     // What is no code ends the code before it and names nothing: it reaches to its own start.
-    const isCode = codeLetters.has(letter[index]!) && (from > 0 || at >= codeStart)
-    const reach = owners[from] === '[bpf]' ? at + maxBpfBytes : limits[from]!
-    ranges.add(at, 0, isCode ? reach : at, name[index]!, from, rankOf(letter[index]!))
+    const hasName = isCode[letter[index]!] === 1 && (from > 0 || at >= codeStart)
+    const reach = from === bpf ? at + maxBpfBytes : limits[from]!
+    ranges.add(at, 0, hasName ? reach : at, name[index]!, from, ranks[letter[index]!]!)
   }
   const table = ranges.seal((spelt, from) => ({
     name: spelt,
@@ -74,7 +75,20 @@ interface Lines {
 const blank = 0x20
 const tab = 0x09
 const newline = 0x0a
-const codeLetters = new Set(Buffer.from('tTwW'))
+
+// By letter. Upper case is global, `w` is weak in either case; what is no code loses against code
+// at the same address.
+const isCode = new Uint8Array(256)
+const ranks = new Uint8Array(256).fill(aliasRank.label)
+for (const [letter, rank] of [
+  ['T', 0],
+  ['t', aliasRank.local],
+  ['W', aliasRank.weak],
+  ['w', aliasRank.weak],
+] as const) {
+  isCode[letter.charCodeAt(0)] = 1
+  ranks[letter.charCodeAt(0)] = rank
+}
 
 function readLines(text: Buffer): Lines {
   let start = new Float64Array(1 << 16)
@@ -153,13 +167,6 @@ function addressOf(text: Buffer, lineEnd: string): number | undefined {
 
 function pageAfter(address: number): number {
   return Math.ceil((address + pageBytes) / pageBytes) * pageBytes
-}
-
-/** Upper case is global, `w` is weak in either case. What is no code loses against code at the same address. */
-function rankOf(letter: number): number {
-  if (!codeLetters.has(letter)) return aliasRank.label
-  if (letter === 0x57 || letter === 0x77) return aliasRank.weak
-  return letter === 0x54 ? 0 : aliasRank.local
 }
 
 /** A name ends at the tab before its module, or with the line. */

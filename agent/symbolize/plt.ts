@@ -38,7 +38,8 @@ interface Stub {
 }
 
 /**
- * Names of the stubs; undefined if the file has none that we can read.
+ * Names of the stubs; undefined if the file has none of a kind that we can read.
+ * The stubs are read when an address hits one: their relocations may be many megabytes.
  *
  * @param nameOf the name of a function of this file, for the stubs of those that choose
  *   their code at load time (IFUNC): their relocations give an SVMA and no symbol
@@ -46,13 +47,24 @@ interface Stub {
 export function readPlt(elf: Elf, nameOf: SymbolTable): SymbolTable | undefined {
   const readStubs =
     elf.machine === 'x86-64' ? stubsOfX86 : elf.machine === 'aarch64' ? stubsOfArm : undefined
-  if (readStubs === undefined) return undefined
-  const stubs = stubSections.flatMap(name => {
-    const section = sectionNamed(elf, name)
-    return section === undefined ? [] : readStubs(codeOf(elf, section), section)
-  })
-  if (stubs.length === 0) return undefined
+  const sections = stubSections.flatMap(name => sectionNamed(elf, name) ?? [])
+  if (readStubs === undefined || sections.length === 0) return undefined
+  let table: SymbolTable | undefined
+  return {
+    find(svma) {
+      const isStub = ({ address, size }: Section) => svma >= address && svma < address + size
+      if (!sections.some(isStub)) return undefined
+      table ??= nameStubs(
+        elf,
+        sections.flatMap(section => readStubs(codeOf(elf, section), section)),
+        nameOf,
+      )
+      return table.find(svma)
+    },
+  }
+}
 
+function nameStubs(elf: Elf, stubs: readonly Stub[], nameOf: SymbolTable): SymbolTable {
   const targets = readTargets(elf, new Set(stubs.map(({ slot }) => slot)))
   const symbolName = dynamicSymbolName(elf)
   const ranges = new SymbolRanges()
@@ -66,7 +78,7 @@ export function readPlt(elf: Elf, nameOf: SymbolTable): SymbolTable | undefined 
     const target = targets.get(slot)
     if (target !== undefined) ranges.add(start, size, start, named.push(target) - 1, source, 0)
   }
-  return ranges.length === 0 ? undefined : ranges.seal()
+  return ranges.seal()
 }
 
 function codeOf(elf: Elf, section: Section): Buffer {
@@ -78,9 +90,10 @@ function stubsOfX86(code: Buffer, { address, entrySize }: Section): Stub[] {
   const size = entrySize === 8 ? 8 : 16
   const stubs: Stub[] = []
   for (let at = 0; at + size <= code.length; at += size) {
-    const jump = code.subarray(at, at + size).indexOf('ff25', 'hex')
-    if (jump < 0 || jump + 6 > size) continue
-    const slot = address + at + jump + 6 + code.readInt32LE(at + jump + 2)
+    let jump = at
+    while (jump + 6 <= at + size && (code[jump] !== 0xff || code[jump + 1] !== 0x25)) jump++
+    if (jump + 6 > at + size) continue
+    const slot = address + jump + 6 + code.readInt32LE(jump + 2)
     stubs.push({ start: address + at, size, slot })
   }
   return stubs

@@ -22,35 +22,46 @@ export function inOrder(
   start: Float64Array,
   ranges: Uint32Array<ArrayBuffer>,
 ): Uint32Array<ArrayBuffer> {
-  const { length } = ranges
   let lowest = Infinity
-  for (let at = 0; at < length; at++) lowest = Math.min(lowest, start[ranges[at]!]!)
-  // A radix sort, 16 bits a turn: linear, stable, and five times faster than a sort with a comparison.
-  let from = ranges
-  let to = new Uint32Array(length)
-  const digit = new Uint16Array(start.length)
-  for (const unit of [1, 2 ** 16, 2 ** 32]) {
-    const position = new Uint32Array(0x1_0001)
-    for (let at = 0; at < length; at++) {
-      const range = from[at]!
-      // Stored in 16 bits, so the higher ones are cut off.
-      const value = Math.floor((start[range]! - lowest) / unit)
-      digit[range] = value
-      position[(value & 0xffff) + 1]!++
-    }
-    // All have the same digit: there is nothing to move.
-    if (length === 0 || position[digit[from[0]!]! + 1] === length) continue
-    for (let value = 0; value < 0xffff; value++) position[value + 1]! += position[value]!
-    for (let at = 0; at < length; at++) {
-      const range = from[at]!
-      to[position[digit[range]!]!++] = range
-    }
-    // The caller's own array is only read.
-    const spare: Uint32Array<ArrayBuffer> = from === ranges ? new Uint32Array(length) : from
-    from = to
-    to = spare
+  for (let at = 0; at < ranges.length; at++) lowest = Math.min(lowest, start[ranges[at]!]!)
+  const low = new Uint32Array(start.length)
+  const high = new Uint16Array(start.length)
+  for (let at = 0; at < ranges.length; at++) {
+    const range = ranges[at]!
+    const distance = start[range]! - lowest
+    // Stored in 32 bits, so the higher ones are cut off.
+    low[range] = distance
+    high[range] = distance / 2 ** 32
   }
-  return from
+  // A radix sort: linear, stable, and five times faster than a sort with a comparison. A small
+  // table, as most libraries have, would wait longer for 65,536 counters than for more turns.
+  const bits = ranges.length < 0x8000 ? 8 : 16
+  let order = ranges
+  for (let shift = 0; shift < 32; shift += bits) order = turn(low, shift, bits, order)
+  for (let shift = 0; shift < 16; shift += bits) order = turn(high, shift, bits, order)
+  return order
+}
+
+/** Sorts by one digit; equal ones stay in their order. */
+function turn(
+  key: Uint32Array | Uint16Array,
+  shift: number,
+  bits: number,
+  ranges: Uint32Array<ArrayBuffer>,
+): Uint32Array<ArrayBuffer> {
+  const { length } = ranges
+  const mask = (1 << bits) - 1
+  const position = new Uint32Array(mask + 2)
+  for (let at = 0; at < length; at++) position[((key[ranges[at]!]! >>> shift) & mask) + 1]!++
+  // All have the same digit: there is nothing to move.
+  if (length === 0 || position[((key[ranges[0]!]! >>> shift) & mask) + 1] === length) return ranges
+  for (let value = 0; value < mask; value++) position[value + 1]! += position[value]!
+  const sorted = new Uint32Array(length)
+  for (let at = 0; at < length; at++) {
+    const range = ranges[at]!
+    sorted[position[(key[range]! >>> shift) & mask]!++] = range
+  }
+  return sorted
 }
 
 /**

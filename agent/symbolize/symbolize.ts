@@ -15,18 +15,21 @@ import {
 } from '../profile/profile.ts'
 import type { ModuleSymbols, SymbolFrame } from './symbols.ts'
 
-/** Asks `symbolsOf` once for each module, and its answer once for each address. */
+/** Asks `symbolsOf` once for each module, and its answer once for each frame that has an address. */
 export function symbolize(profile: Profile, symbolsOf: (module: Module) => ModuleSymbols): Profile {
   const builder = new ProfileBuilder()
   const columns = profile.columns.map(({ event, unit }) => builder.column(event, unit))
-  const named = profile.frames.map(nameFrames(builder, symbolsOf))
+  const nameOf = namer(builder, symbolsOf)
+  const named = profile.frames.map(nameOf)
 
   const { length, caller, frame } = profile.stacks
   // Where each old stack went: the innermost of the frames that its own became.
   const moved = new Int32Array(length)
   for (let index = 0; index < length; index++) {
     let stack = caller[index] === noCaller ? noCaller : moved[caller[index]!]!
-    for (const becomes of named[frame[index]!]!) stack = builder.stack(stack, becomes)
+    const becomes = named[frame[index]!]!
+    if (typeof becomes === 'number') stack = builder.stack(stack, becomes)
+    else for (const each of becomes) stack = builder.stack(stack, each)
     moved[index] = stack
   }
   for (const [index, { self }] of profile.columns.entries()) {
@@ -39,45 +42,51 @@ export function symbolize(profile: Profile, symbolsOf: (module: Module) => Modul
   return builder.build()
 }
 
-/** What one frame becomes: the indexes of its frames in `builder`, outermost first. */
-function nameFrames(
+/** Frames in the builder, outermost first; a number where it is one, as nearly always. */
+type Becomes = number | readonly number[]
+
+interface Names {
+  readonly symbols: ModuleSymbols
+  /** Many addresses lie in one function, whose answer is one and the same. */
+  readonly known: Map<readonly SymbolFrame[], Becomes>
+}
+
+/** Tells what a frame becomes. */
+function namer(
   builder: ProfileBuilder,
   symbolsOf: (module: Module) => ModuleSymbols,
-): (frame: Frame) => readonly number[] {
-  const modules = new Map<Module, { symbols: ModuleSymbols; known: Map<number, Answer> }>()
+): (frame: Frame) => Becomes {
+  const modules = new Map<Module, Names>()
   return frame => {
-    if (frame.address === undefined) return [builder.frame(frame)]
+    if (frame.address === undefined) return builder.frame(frame)
     const { module, value, isReturn } = frame.address
-    let entry = modules.get(module)
-    if (entry === undefined) {
-      entry = { symbols: symbolsOf(module), known: new Map() }
-      modules.set(module, entry)
+    let names = modules.get(module)
+    if (names === undefined) {
+      names = { symbols: symbolsOf(module), known: new Map() }
+      modules.set(module, names)
     }
     // A call that does not return may be the last instruction of its function: the byte that it
     // would return to may belong to the next one.
-    const asked = isReturn ? value - 1 : value
-    let answer = entry.known.get(asked)
-    if (answer === undefined) {
-      const found = entry.symbols.find(asked)
-      answer = typeof found === 'string' ? found : indexesOf(builder, module, found)
-      entry.known.set(asked, answer)
+    const found = names.symbols.find(isReturn ? value - 1 : value)
+    if (typeof found === 'string') return builder.frame(unknownFrame(module, value, found))
+    let becomes = names.known.get(found)
+    if (becomes === undefined) {
+      becomes = indexesOf(builder, module, found)
+      names.known.set(found, becomes)
     }
-    return typeof answer === 'string'
-      ? [builder.frame(unknownFrame(module, value, answer))]
-      : answer
+    return becomes
   }
 }
-
-type Answer = readonly number[] | UnknownReason
 
 function indexesOf(
   builder: ProfileBuilder,
   module: Module,
   functions: readonly SymbolFrame[],
-): readonly number[] {
-  return functions.map(({ module: own, ...named }) =>
+): Becomes {
+  const indexes = functions.map(({ module: own, ...named }) =>
     builder.frame({ ...named, module: own ?? module.path }),
   )
+  return indexes.length === 1 ? indexes[0]! : indexes
 }
 
 function unknownFrame(module: Module, value: number, reason: UnknownReason): Frame {

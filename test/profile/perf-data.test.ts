@@ -368,8 +368,7 @@ function foldedAsPerf(profile: Profile, event: string): string[] {
 
 /** A frame as perf script prints it: offset or address, then the file. */
 function asPerfPrints({ name, address }: Frame): string {
-  // An address that no program can have: perf prints it as it is.
-  if (address === undefined) return name.replace(/^\[unmapped\]\+0x(.*)$/, '$1 ([unknown])')
+  if (address === undefined) return name === '[unmapped]' ? '[unknown]' : name
   const { module, value } = address
   const hex = BigInt.asUintN(64, BigInt(value)).toString(16)
   switch (module.kind) {
@@ -380,7 +379,7 @@ function asPerfPrints({ name, address }: Frame): string {
     case 'vdso':
       return `${(value - module.start).toString(16)} ([vdso])`
     case 'unmapped':
-      return `${hex} ([unknown])`
+      return '[unknown]'
     case 'file':
       return `${hex} (${module.path})`
   }
@@ -401,5 +400,5 @@ function foldedByPerf(text: string, event: string): string[] {
 
 function frameOfPerf(line: string): string {
   const [, address, file] = /^\s*([0-9a-f]+) .*\(([^()]*)\)$/.exec(line)!
-  return `${address} (${file})`
+  return file === '[unknown]' ? file : `${address} (${file})`
 }
