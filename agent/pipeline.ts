@@ -10,7 +10,6 @@ import type { Format, Settings } from './config.ts'
 import { plan } from './plan/plan.ts'
 import { readPrivileges } from './plan/privileges.ts'
 import { describeCapture, describeTarget } from './publish/describe.ts'
-import { publishDraft } from './publish/publish.ts'
 import type { Receipt } from './publish/receipt.ts'
 import { fingerprint } from './runtimes/index.ts'
 import { captureNamed, type Progress } from './symbolize/named-capture.ts'
@@ -38,7 +37,11 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   })
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
 
-  const captured = await captureNamed(planned.captures, target, signals, progress)
+  const [captured, { publishDraft }] = await Promise.all([
+    captureNamed(planned.captures, target, signals, progress),
+    // What comes after is loaded while the tool samples.
+    import('./publish/publish.ts'),
+  ])
 
   progress.state('publishing', 'Redacting, drawing, publishing')
   const context = { settings, target: planned.target, remarks: planned.remarks, startedAt, version }

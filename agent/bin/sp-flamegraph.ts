@@ -53,7 +53,7 @@ async function dispatch(): Promise<void> {
     await overview(config.settings, terminal)
     return
   }
-  const { formatsFor } = await import('../publish/publish.ts')
+  const { formatsFor } = await import('../publish/output.ts')
   const run =
     command === 'render'
       ? (await import('../cli/render.ts')).render

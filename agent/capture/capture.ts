@@ -13,8 +13,8 @@ export interface Segment {
 }
 
 export interface CaptureEnd extends ToolEnd {
-  /** The tool ended before it was asked to, because its target did. */
-  readonly targetExited: boolean
+  /** Nobody asked it to: its target ended, or it gave up. */
+  readonly endedByItself: boolean
   /** On the monotonic clock (`process.hrtime`), in ms: when sampling began and ended. */
   readonly startedMs: number
   readonly endedMs: number

@@ -30,7 +30,7 @@ export const capturePerf: Driver = async (description, signals) => {
     if (!run.wasAsked() && end.exitCode !== 0) throw perfError(description, end)
     return {
       ...end,
-      targetExited: !run.wasAsked(),
+      endedByItself: !run.wasAsked(),
       startedMs: run.startedMs(),
       endedMs: run.endedMs(),
       loss: new Map(),

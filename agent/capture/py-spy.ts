@@ -35,7 +35,7 @@ export const capturePySpy: Driver = async (description, signals) => {
       const late = /([\d.]+)s behind in sampling/.exec(said + end.stderrTail)?.[1]
       return {
         ...end,
-        targetExited: !run.wasAsked(),
+        endedByItself: !run.wasAsked(),
         startedMs: run.startedMs(),
         endedMs: run.endedMs(),
         loss: new Map(errors > 0 ? [['stack changed while it was read', errors]] : []),

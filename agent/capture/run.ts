@@ -12,7 +12,7 @@
 import fs from 'node:fs'
 import type { Readable } from 'node:stream'
 import { execa } from 'execa'
-import { ProfilerError } from '../errors.ts'
+import { ProfilerError, systemCode } from '../errors.ts'
 
 export interface ToolCommand {
   readonly path: string
@@ -45,6 +45,8 @@ export interface RunningTool {
 // perf drains its buffers in milliseconds; py-spy writes its file at the end, up to 2 s on a busy machine.
 const graceMs = 10_000
 const maxStderrTail = 4096
+// perf answers in milliseconds, a py-spy behind a version manager's script in a third of a second.
+const versionMs = 3000
 
 /** @throws {ProfilerError} `SP_TOOL_MISSING` */
 export async function startTool(command: ToolCommand): Promise<RunningTool> {
@@ -69,9 +71,11 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
     stderrTail = (stderrTail + piece).slice(-maxStderrTail)
   })
   let killed = false
+  let isOver = false
   let timer: NodeJS.Timeout | undefined
   const ended = (async (): Promise<ToolEnd> => {
     const result = await child
+    isOver = true
     clearTimeout(timer)
     if (result.code === 'ENOENT') throw missing('setpriv', 'install util-linux')
     if (result.exitCode === 127) throw missing(command.path, 'install it')
@@ -89,16 +93,25 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
     await ended
     throw missing(command.path, 'install it')
   }
+  // To its whole group: the tool may be a script that started the real one (Ubuntu's perf is).
+  const signal = (name: 'SIGINT' | 'SIGKILL') => {
+    try {
+      if (!isOver) process.kill(-child.pid!, name)
+    } catch (error) {
+      // It has ended, and we have not been told yet.
+      if (systemCode(error) !== 'ESRCH') throw error
+    }
+  }
   const kill = () => {
     killed = true
-    child.kill('SIGKILL')
+    signal('SIGKILL')
   }
   return {
     pid: child.pid,
     stdout: child.stdout,
     stop() {
       // SIGINT: what perf and py-spy both answer by finishing; py-spy loses all at SIGTERM.
-      child.kill('SIGINT')
+      signal('SIGINT')
       timer ??= setTimeout(kill, graceMs)
     },
     kill,
@@ -106,11 +119,13 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
   }
 }
 
-/** The first line that the tool says of itself; 'unknown' if it says nothing. */
+/** The first line that the tool says of itself; 'unknown' if it says nothing in time. */
 export async function readToolVersion(toolPath: string): Promise<string> {
   const tool = await startTool({ path: toolPath, args: ['--version'] })
+  const timer = setTimeout(tool.kill, versionMs)
   let said = ''
   for await (const piece of tool.stdout.setEncoding('utf8')) said = (said + piece).slice(0, 200)
+  clearTimeout(timer)
   return /\d[\w.]*/.exec(said)?.[0] ?? 'unknown'
 }
 

@@ -4,6 +4,8 @@
 import { createInterface } from 'node:readline/promises'
 import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
+import { redactionPolicy } from '../redact/policy.ts'
+import { redactText } from '../redact/redact.ts'
 import { readCandidates } from '../target/candidates.ts'
 import { busyShare, onlyBusy, type Target, targetOf } from '../target/find.ts'
 import { printChoice } from './overview.ts'
@@ -24,9 +26,11 @@ export async function chooseTarget(
   const only = onlyBusy(candidates)
   if (only !== undefined) {
     const share = Math.round(only.cpuShare * 100)
+    const policy = redactionPolicy({ customerIds: settings.customerIds })
+    const { text: comm } = redactText(only.comm, policy)
     terminal.state(
       'target',
-      `Taking process ${only.pid} (${only.comm}), the only busy one: ${share} % of a core`,
+      `Taking process ${only.pid} (${comm}), the only busy one: ${share} % of a core`,
     )
     return targetOf(only.pid)
   }

@@ -5,7 +5,10 @@ import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { plan } from '../plan/plan.ts'
 import { readPrivileges } from '../plan/privileges.ts'
+import { ProfileBuilder } from '../profile/profile.ts'
 import { defaultIncident } from '../publish/place.ts'
+import { redactionPolicy } from '../redact/policy.ts'
+import { redact } from '../redact/redact.ts'
 import { fingerprint } from '../runtimes/index.ts'
 import { readNameSources } from '../symbolize/sources.ts'
 import { type Candidate, readCandidates } from '../target/candidates.ts'
@@ -54,14 +57,17 @@ export function printChoice(
   settings: Settings,
   terminal: Terminal,
 ): void {
-  for (const row of candidates.slice(0, maxShown).flatMap(each => rowOf(each, settings))) {
-    printRow(row, terminal)
-  }
+  const rows = candidates.flatMap(each => rowOf(each, settings))
+  for (const row of rows.slice(0, maxShown)) printRow(row, terminal)
+  terminal.emit({ targets: rows })
 }
 
 function rowOf(candidate: Candidate, settings: Settings): Row[] {
   try {
-    return [withFacts(candidate.pid, facts => describe(candidate, facts, settings))]
+    const row = withFacts(candidate.pid, facts => describe(candidate, facts, settings))
+    // A list is pasted into a chat, and a process may be named after a customer.
+    const policy = redactionPolicy({ customerIds: settings.customerIds })
+    return [redact(new ProfileBuilder().build(), row, policy).texts]
   } catch (error) {
     // It ended while we looked: it is no longer here.
     if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') return []

@@ -2,7 +2,7 @@
 
 import type { Format, Settings } from '../config.ts'
 import { record as runPipeline } from '../pipeline.ts'
-import { checkOutput } from '../publish/publish.ts'
+import { checkOutput } from '../publish/output.ts'
 import { chooseTarget } from './choose.ts'
 import { printReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'

@@ -10,7 +10,8 @@ import { weightOf } from '../profile/call-tree.ts'
 import { ProfileBuilder } from '../profile/profile.ts'
 import { type ReadProfile, readProfile } from '../profile/readers.ts'
 import { describeRendering } from '../publish/describe.ts'
-import { checkOutput, publishDraft } from '../publish/publish.ts'
+import { checkOutput } from '../publish/output.ts'
+import { publishDraft } from '../publish/publish.ts'
 import { moduleFiles } from '../symbolize/module-files.ts'
 import { nameSources } from '../symbolize/sources.ts'
 import { symbolize } from '../symbolize/symbolize.ts'
@@ -53,10 +54,9 @@ export async function render(
 }
 
 async function readInput(input: string, builder: ProfileBuilder): Promise<ReadProfile> {
-  const stream =
-    input === '-' ? process.stdin : fs.createReadStream(input, { highWaterMark: 1 << 20 })
+  const pieces = input === '-' ? (process.stdin as AsyncIterable<Uint8Array>) : piecesOf(input)
   try {
-    return await readProfile(stream as AsyncIterable<Uint8Array>, builder)
+    return await readProfile(pieces, builder)
   } catch (cause) {
     if (cause instanceof ProfilerError) throw cause
     const code = systemCode(cause)
@@ -64,6 +64,24 @@ async function readInput(input: string, builder: ProfileBuilder): Promise<ReadPr
     throw new ProfilerError('SP_INPUT_UNREADABLE', `${input} cannot be read: ${code}`, { cause })
   }
 }
+
+/** All in one buffer: no reader keeps a piece, and those of a stream pile up until they are collected. */
+function* piecesOf(input: string): Generator<Uint8Array> {
+  const fd = fs.openSync(input, 'r')
+  try {
+    const buffer = Buffer.allocUnsafe(pieceBytes)
+    for (;;) {
+      const count = fs.readSync(fd, buffer)
+      if (count === 0) return
+      yield buffer.subarray(0, count)
+    }
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+// What stays in a core's own cache while it is read.
+const pieceBytes = 256 * 1024
 
 /** Whether the kernel's own names here are those of the kernel that was sampled. */
 function isSameKernel({ perf }: ReadProfile): boolean {

@@ -42,7 +42,7 @@ export function openTerminal(isJson: boolean, isDebug: boolean): Terminal {
       if (!isJson) process.stdout.write(`${visible(line)}\n`)
     },
     emit(value) {
-      if (isJson) process.stdout.write(`${JSON.stringify(value)}\n`)
+      if (isJson) process.stdout.write(`${escaped(JSON.stringify(value))}\n`)
     },
     error(error) {
       clear()
@@ -55,7 +55,10 @@ export function openTerminal(isJson: boolean, isDebug: boolean): Terminal {
         process.stderr.write(`  ${name}: ${visible(words)}\n`)
       }
       process.stderr.write(`  ${hint} (${code})\n`)
-      if (isDebug) process.stderr.write(`${visible((error as Error)?.stack ?? '')}\n`)
+      if (!isDebug) return
+      for (const line of ((error as Error)?.stack ?? '').split('\n')) {
+        process.stderr.write(`${visible(line)}\n`)
+      }
     },
   }
 }
@@ -67,11 +70,20 @@ export function asProfilerError(error: unknown): ProfilerError {
   return new ProfilerError('SP_INTERNAL', message, { cause: error })
 }
 
-// C0 but newline and tab, C1, and the marks that reorder text.
-const dangerous = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
+// C0 and C1, other ends of a line, and marks that show nothing or reorder what stands around them.
+const dangerous =
+  /[\u0000-\u001f\u007f-\u009f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff]|[\u{e0000}-\u{e007f}]/gu
 
 function visible(text: string): string {
   return text.replace(dangerous, character => {
-    return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
+    return `\\u{${character.codePointAt(0)!.toString(16)}}`
+  })
+}
+
+/** The same JSON, with what a terminal might obey as escapes. */
+function escaped(json: string): string {
+  return json.replace(dangerous, character => {
+    const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at))
+    return units.map(unit => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
   })
 }

@@ -37,7 +37,8 @@ export function plan(
   if (fingerprint === undefined) {
     throw new ProfilerError(
       'SP_NOT_PERMITTED',
-      `process ${facts.pid} (uid ${facts.uid}) does not show what it runs: ${[...new Set(facts.denied)].join(', ')} cannot be read`,
+      `process ${facts.pid} does not show what it runs: ${[...new Set(facts.denied)].join(', ')} ` +
+        `cannot be read. Run as uid ${facts.uid}, or add the capability SYS_PTRACE.`,
     )
   }
   const strategies = fingerprint.runtime.strategies.filter(

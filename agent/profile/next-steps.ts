@@ -19,6 +19,8 @@ export interface VerdictContext {
   readonly pid?: number | undefined
   /** As the fingerprint names it, for people. */
   readonly runtime?: string | undefined
+  /** What was asked for: who had 999 already is not told to take it. */
+  readonly hertz?: number | undefined
 }
 
 interface Findings {
@@ -28,7 +30,7 @@ interface Findings {
   readonly widestWork: Work | undefined
 }
 
-export function nextSteps(findings: Findings, { pid, runtime }: VerdictContext): NextStep[] {
+export function nextSteps(findings: Findings, { pid, runtime, hertz }: VerdictContext): NextStep[] {
   const target = Number.isInteger(pid) && pid! > 0 ? `${pid}` : 'PID'
   const isCpu = findings.unit === 'samples' || findings.unit === 'nanoseconds'
   const record: NextStep = {
@@ -43,9 +45,10 @@ export function nextSteps(findings: Findings, { pid, runtime }: VerdictContext):
     why: 'Where it waits instead of running',
     command: `offcputime-bpfcc -f -p ${target} 10 | sp-flamegraph render -`,
   }
+  const isClose = (hertz ?? 0) > 900
   const closer: NextStep = {
-    why: 'Ten times the samples show functions of 1 %',
-    command: `sp-flamegraph record ${target} --hertz 999 --duration 30`,
+    why: 'More samples show functions of 1 %',
+    command: `sp-flamegraph record ${target} --hertz 999 --duration ${isClose ? 60 : 30}`,
   }
   if (findings.shape === 'hairball') {
     return [{ ...symbolSteps[findings.reason ?? 'unnamed by the tool'](target, runtime) }, record]

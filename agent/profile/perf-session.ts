@@ -32,6 +32,8 @@ import type { Module, ProfileBuilder } from './profile.ts'
 export interface PerfDataOptions {
   /** Called once for each module of a process, as soon as its record is read. */
   readonly onModule?: (module: Module) => void
+  /** Called once for each module in which an address was sampled, the kernel among them. */
+  readonly onUse?: (module: Module) => void
   /** Default: `thread`. */
   readonly rootFrame?: RootFrame
 }
@@ -69,7 +71,8 @@ export class Session {
   constructor(builder: ProfileBuilder, options: PerfDataOptions) {
     this.#builder = builder
     this.#modules = new Modules(options.onModule ?? (() => {}))
-    this.#stacks = new Stacks(builder, this.#modules, options.rootFrame ?? 'thread')
+    const { rootFrame = 'thread', onUse = () => {} } = options
+    this.#stacks = new Stacks(builder, this.#modules, rootFrame, onUse)
   }
 
   /** Describes an event, before its samples come. */

@@ -2,9 +2,9 @@
 // reader of its format.
 
 import type { Segment } from '../capture/capture.ts'
-import { perfDataReader } from './perf-data.ts'
+import { type PerfDataOptions, perfDataReader } from './perf-data.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
-import { type Module, type Profile, ProfileBuilder } from './profile.ts'
+import { type Profile, ProfileBuilder } from './profile.ts'
 import { readPySpyRaw } from './py-spy-raw.ts'
 
 export interface ReadCapture {
@@ -14,17 +14,18 @@ export interface ReadCapture {
 }
 
 /**
- * @param onModule told of each mapped file as soon as it is read of, while the target still lives
+ * @param told of each mapped file as soon as it is read of, while the target still lives, and of
+ *   each that was sampled
  */
 export async function readSegments(
   segments: AsyncIterable<Segment>,
-  onModule: (module: Module) => void,
+  told: Pick<PerfDataOptions, 'onModule' | 'onUse'>,
 ): Promise<ReadCapture> {
   const builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
   for await (const { format, chunks } of segments) {
     if (format === 'perf-data') {
-      const reader = perfDataReader(builder, { onModule })
+      const reader = perfDataReader(builder, told)
       let isEmpty = true
       for await (const chunk of chunks) {
         isEmpty = false

@@ -53,7 +53,7 @@ export async function makeArtefacts(
 ): Promise<Artefacts> {
   const policy = redactionPolicy({
     customerIds: settings.customerIds,
-    allowedScripts: [Buffer.from(viewerScriptSha256, 'base64').toString('hex')],
+    allowedScripts: [viewerScriptSha256],
   })
   const { title, subtitle } = draft
   const texts = { title, subtitle, record: draft.record }
@@ -63,7 +63,7 @@ export async function makeArtefacts(
   const record = redactTexts(safe.record, policy)
   const quality = assess(profile, draft.facts)
   const { pid, runtime } = record.target ?? {}
-  const verdict = classify(profile, 0, { pid, runtime })
+  const verdict = classify(profile, 0, { pid, runtime, hertz: record.asked.hertz })
   const page = redactTexts<Page>(
     { title: safe.title, subtitle: safe.subtitle, quality, verdict, notes: record.remarks },
     policy,

@@ -64,12 +64,13 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
     symbols: captured.symbols,
   }
   const container =
-    target.container === undefined ? '' : ` · container ${target.container.slice(0, 12)}`
+    target.container === undefined ? '' : ` in container ${target.container.slice(0, 12)}`
   return {
     profile: captured.profile,
     record,
     facts: captureFacts(captured),
-    title: `${target.runtime} ${target.version} · pid ${target.pid} (${target.comm})${container}`,
+    // The name last: a value that the kernel cut is known by what follows it, which is nothing.
+    title: `${target.runtime} ${target.version} · pid ${target.pid}${container} · ${target.comm}`,
     subtitle: [
       `${record.incident} · ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`,
       `${(durationMs / 1000).toFixed(1)} s at ${hertz} Hz · ${tool} ${captured.toolVersion} · ` +

@@ -4,6 +4,7 @@
 // the folder is renamed: whoever looks sees the whole capture or none of it.
 
 import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import path from 'node:path'
 import { ProfilerError, systemCode } from '../errors.ts'
@@ -26,7 +27,7 @@ export async function publishToDirectory(
     `.${path.basename(target)}.${randomBytes(4).toString('hex')}.partial`,
   )
   try {
-    await fs.mkdir(partial, { recursive: true, mode: 0o755 })
+    await makeFolders(partial)
     for (const { name, bytes } of files) await writeDurably(path.join(partial, name), bytes)
     // rename() replaces an empty folder, and we never publish an empty one.
     await fs.rename(partial, target)
@@ -68,6 +69,18 @@ export async function writeOutput(
   } finally {
     await fs.rm(partial, { force: true }).catch(() => {
       // As above.
+    })
+  }
+}
+
+/** Not by `recursive`: in a folder that takes none, such as /proc, Node then tries for ever. */
+async function makeFolders(folder: string): Promise<void> {
+  const missing: string[] = []
+  for (let at = folder; !existsSync(at); at = path.dirname(at)) missing.push(at)
+  for (const each of missing.reverse()) {
+    await fs.mkdir(each, 0o755).catch(error => {
+      // Another capture may have made it just now.
+      if (systemCode(error) !== 'EEXIST') throw error
     })
   }
 }

@@ -5,14 +5,24 @@
 // the path means something else in our mount namespace, and everything below
 // /proc/PID/root vanishes with the process. So a file is opened when its mapping
 // is first seen and kept open, first as the very inode that is mapped
-// (map_files), else by its path in the target's root if the inode or the
-// build-id agrees. What agrees in neither stays without names.
+// (map_files), else as the program that runs (exe) or by its path in the
+// target's root, if the inode or the build-id agrees. What agrees in neither
+// stays without names.
 
 import fs from 'node:fs'
+import { systemCode } from '../errors.ts'
 import type { Module, UnknownReason } from '../profile/profile.ts'
 import { fileBytes, memoryBytes } from '../target/bytes.ts'
-import { openBeneath } from '../target/open-beneath.ts'
-import { type Mapping, openMapFile, openMemory, readMaps, rootOf } from '../target/procfs.ts'
+import { openBeneath, openPinned } from '../target/open-beneath.ts'
+import {
+  type Mapping,
+  openExecutable,
+  openMemory,
+  pinMapFile,
+  readExecutable,
+  readMaps,
+  rootOf,
+} from '../target/procfs.ts'
 import { buildIdOf, readElf } from './elf.ts'
 import type { Bytes } from './symbols.ts'
 
@@ -21,8 +31,12 @@ export interface ModuleFiles {
   hold(module: Module): void
   /** The file's bytes, or why there are none. */
   bytesOf(module: Module): Bytes | UnknownReason
-  /** Another file of the same root, such as a debug file or a perf map; undefined if there is none. */
-  open(pid: number, path: string): Bytes | undefined
+  /**
+   * Another file of the same root, such as a debug file or a perf map; undefined if there is none.
+   *
+   * @param owner only if it belongs to this user, or to root
+   */
+  open(pid: number, path: string, owner?: number): Bytes | undefined
   close(): void
 }
 
@@ -36,13 +50,14 @@ const maxHeld = 900
 export function moduleFiles(isLiving: boolean): ModuleFiles {
   const held = new Map<string, { fd: number; bytes: Bytes } | UnknownReason>()
   const mapsOf = new Map<number, Mapping[]>()
-  const extra: number[] = []
+  const others = new Map<string, { fd: number; bytes: Bytes }>()
+  const isRoom = () => held.size + others.size < maxHeld
 
   function hold(module: Module): { bytes: Bytes } | UnknownReason {
     const key = fileKey(module)
     let entry = held.get(key)
     if (entry === undefined) {
-      entry = held.size < maxHeld ? openModule(module) : 'file unreadable'
+      entry = isRoom() ? openModule(module) : 'file unreadable'
       held.set(key, entry)
     }
     return entry
@@ -51,23 +66,40 @@ export function moduleFiles(isLiving: boolean): ModuleFiles {
   function openModule(module: Module): { fd: number; bytes: Bytes } | UnknownReason {
     const exact = isLiving ? openExact(module) : undefined
     if (exact !== undefined) return { fd: exact, bytes: fileBytes(exact) }
-    if (module.deleted === true) return 'file deleted'
+    const program = isLiving ? openChecked(module, () => openProgram(module)) : 'file unreadable'
+    if (typeof program !== 'string') return program
+    return openChecked(module, () => openBeneath(isLiving ? rootOf(module.pid) : '/', module.path))
+  }
+
+  function openChecked(
+    module: Module,
+    open: () => number,
+  ): { fd: number; bytes: Bytes } | UnknownReason {
+    let fd: number | undefined
     try {
-      const fd = openBeneath(isLiving ? rootOf(module.pid) : '/', module.path)
+      fd = open()
       const verdict = compare(fd, module)
       if (verdict === undefined) return { fd, bytes: fileBytes(fd) }
       fs.closeSync(fd)
       return verdict
     } catch (error) {
-      return (error as NodeJS.ErrnoException).code === 'ENOENT' ? 'file deleted' : 'file unreadable'
+      if (fd !== undefined) fs.closeSync(fd)
+      return systemCode(error) === 'ENOENT' ? 'file deleted' : 'file unreadable'
     }
+  }
+
+  /** The program that the process runs: that one may be opened without CHECKPOINT_RESTORE, deleted or not. */
+  function openProgram({ pid, path }: Module): number {
+    if (readExecutable(pid) !== path) throw new Error(`${path} is not the program`)
+    return openExecutable(pid)
   }
 
   /** The mapped inode itself; undefined without CHECKPOINT_RESTORE, or when the mapping is gone. */
   function openExact(module: Module): number | undefined {
     try {
       const mapping = mappingOf(module)
-      return mapping && openMapFile(module.pid, mapping.range)
+      if (mapping === undefined) return undefined
+      return openPinned(pinMapFile(module.pid, mapping.range), module.path)
     } catch {
       return undefined
     }
@@ -86,9 +118,9 @@ export function moduleFiles(isLiving: boolean): ModuleFiles {
   function compare(fd: number, module: Module): UnknownReason | undefined {
     const { ino, dev } = fs.fstatSync(fd)
     const { major, minor } = decodeDevice(dev)
-    const isSameInode = ino === module.inode
-    if (isSameInode && module.device?.major === major && module.device.minor === minor)
-      return undefined
+    // A deleted file's inode is in use as long as it is mapped, and by nobody when that is over.
+    const isSameInode = ino === module.inode && (isLiving || module.deleted !== true)
+    if (isSameInode && isSameDevice({ major, minor }, module.device)) return undefined
     // On an overlay or btrfs the maps show another device than stat does: the build-id decides.
     const mapped = module.buildId ?? (isLiving ? buildIdInMemory(module) : undefined)
     const found = buildIdOf(readElf(fileBytes(fd)))
@@ -102,8 +134,8 @@ export function moduleFiles(isLiving: boolean): ModuleFiles {
   function buildIdInMemory(module: Module): string | undefined {
     try {
       const first = readMaps(module.pid).find(
-        ({ inode, fileOffset, path }) =>
-          inode === module.inode && fileOffset === 0 && path === module.path,
+        ({ inode, device, fileOffset }) =>
+          fileOffset === 0 && inode === module.inode && isSameDevice(device, module.device),
       )
       if (first === undefined) return undefined
       const memory = openMemory(module.pid)
@@ -123,18 +155,28 @@ export function moduleFiles(isLiving: boolean): ModuleFiles {
       const entry = hold(module)
       return typeof entry === 'string' ? entry : entry.bytes
     },
-    open(pid, path) {
+    open(pid, path, owner) {
+      const key = `${pid}:${path}`
+      const known = others.get(key)
+      if (known !== undefined) return known.bytes
+      if (!isRoom()) return undefined
       try {
         const fd = openBeneath(isLiving ? rootOf(pid) : '/', path)
-        extra.push(fd)
-        return fileBytes(fd)
+        const { uid } = fs.fstatSync(fd)
+        if (owner !== undefined && uid !== owner && uid !== 0) {
+          fs.closeSync(fd)
+          return undefined
+        }
+        const bytes = fileBytes(fd)
+        others.set(key, { fd, bytes })
+        return bytes
       } catch {
         return undefined
       }
     },
     close() {
       for (const entry of held.values()) if (typeof entry !== 'string') fs.closeSync(entry.fd)
-      for (const fd of extra) fs.closeSync(fd)
+      for (const { fd } of others.values()) fs.closeSync(fd)
     },
   }
 }
@@ -143,8 +185,14 @@ function fileKey({ device, inode, path, buildId }: Module): string {
   return `${device?.major}:${device?.minor}:${inode}:${buildId ?? ''}:${path}`
 }
 
+function isSameDevice(a: Device, b: Device | undefined): boolean {
+  return a.major === b?.major && a.minor === b.minor
+}
+
+type Device = Mapping['device']
+
 /** As makedev(3) of Linux packs it. */
-function decodeDevice(device: number): { major: number; minor: number } {
+function decodeDevice(device: number): Device {
   const packed = BigInt(device)
   return {
     major: Number(((packed >> 8n) & 0xfffn) | ((packed >> 32n) & ~0xfffn)),

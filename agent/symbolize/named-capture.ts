@@ -56,7 +56,10 @@ export async function captureNamed(
       return { ...captured, remarks: [...remarks, ...captured.remarks] }
     } catch (error) {
       const next = captures[index + 1]
-      if (next === undefined || !isToolFault(error)) throw error
+      if (!isToolFault(error)) throw error
+      // A tool that is asked to stop while it starts has failed because of that.
+      if (signals.stop.aborted) throw stoppedEarly()
+      if (next === undefined) throw error
       const sentence = `${description.tool} failed, so ${next.tool} was used: ${error.message}`
       remarks.push(sentence)
       progress.state('fallback', sentence)
@@ -79,7 +82,10 @@ async function capture(
   progress: Progress,
 ): Promise<NamedCapture> {
   const { tool, pid, hertz, durationMs } = description
-  const toolVersion = await readToolVersion(description.toolPath)
+  // It is said while the tool samples: py-spy thinks about it for a third of a second.
+  const toolVersion = readToolVersion(description.toolPath)
+  // Where it fails, the capture does, and says why.
+  toolVersion.catch(() => {})
   // Between the look at the target and now its pid may have been given to another.
   checkSame(target)
   const files = moduleFiles(true)
@@ -100,19 +106,29 @@ async function capture(
     meter.stop()
     const between = samplingTime(perf, end)
     const cpuSeconds = meter.between(...between)
-    if (!(weightOf(raw) > 0)) throw noSamples(pid, cpuSeconds, signals.stop.aborted, end)
+    const isStopped = signals.stop.aborted
+    const targetEnded = end.endedByItself && meter.hasEnded()
+    if (!(weightOf(raw) > 0)) {
+      if (isStopped) throw stoppedEarly()
+      const why = targetEnded ? 'it ended' : `it used ${cpuSeconds.toFixed(2)} s of CPU time`
+      throw new ProfilerError('SP_NO_SAMPLES', `process ${pid} gave no sample: ${why}`)
+    }
     const loss = new Map([...raw.loss, ...end.loss])
     const profile = symbolize({ ...raw, loss }, module => names.of(module))
     const { sources, problems } = names.used()
     return {
       description,
-      toolVersion,
+      toolVersion: await toolVersion,
       profile,
       perf,
       end,
       cpuSeconds,
       symbols: sources,
-      remarks: [...remarksOn(end, durationMs), ...end.notes, ...problems],
+      remarks: [
+        ...remarksOn(description, end, { isStopped, targetEnded }),
+        ...end.notes,
+        ...problems,
+      ],
     }
   } finally {
     clearInterval(ticking)
@@ -133,9 +149,10 @@ async function sample(
     discard: AbortSignal.any([discard, failed.signal]),
   })
   try {
-    const { profile: raw, perf } = await readSegments(running.segments, module =>
-      names.hold(module),
-    )
+    const { profile: raw, perf } = await readSegments(running.segments, {
+      onModule: module => names.hold(module),
+      onUse: module => names.prepare(module),
+    })
     const end = await running.ended
     if (discard.aborted) throw discarded()
     return { raw, perf, end }
@@ -161,23 +178,21 @@ function samplingTime(perf: PerfDataSummary | undefined, end: CaptureEnd): [numb
     : [firstSampleNs / 1e6, lastSampleNs / 1e6]
 }
 
-function noSamples(
-  pid: number,
-  cpuSeconds: number,
-  isStopped: boolean,
-  end: CaptureEnd,
-): ProfilerError {
-  if (isStopped) return new ProfilerError('SP_CANCELLED', 'stopped before anything was sampled')
-  const why = end.targetExited ? 'it ended' : `it used ${cpuSeconds.toFixed(2)} s of CPU time`
-  return new ProfilerError('SP_NO_SAMPLES', `process ${pid} gave no sample: ${why}`)
+function stoppedEarly(): ProfilerError {
+  return new ProfilerError('SP_CANCELLED', 'stopped before anything was sampled')
 }
 
-function remarksOn(end: CaptureEnd, durationMs: number): string[] {
+function remarksOn(
+  { tool, durationMs }: CaptureDescription,
+  end: CaptureEnd,
+  { isStopped, targetEnded }: { readonly isStopped: boolean; readonly targetEnded: boolean },
+): string[] {
   const seconds = ((end.endedMs - end.startedMs) / 1000).toFixed(1)
-  if (end.targetExited)
-    return [`The target ended after ${seconds} s; what was captured until then is here.`]
-  // A second early is a stop by hand, not the clock's jitter.
-  return end.endedMs - end.startedMs < durationMs - 1000
-    ? [`Stopped after ${seconds} s of ${durationMs / 1000} s.`]
-    : []
+  const until = 'what was captured until then is here'
+  const remarks: string[] = []
+  if (targetEnded) remarks.push(`The target ended after ${seconds} s; ${until}.`)
+  else if (end.endedByItself) remarks.push(`${tool} ended by itself after ${seconds} s; ${until}.`)
+  else if (isStopped) remarks.push(`Stopped after ${seconds} s of ${durationMs / 1000} s.`)
+  if (end.killed) remarks.push(`${tool} did not stop when it was asked to, and was killed.`)
+  return remarks
 }

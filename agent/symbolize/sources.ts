@@ -11,6 +11,8 @@ import type { Module, UnknownReason } from '../profile/profile.ts'
 import { fileBytes, memoryBytes } from '../target/bytes.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import { openKallsyms, openMemory, readMaps, readStatus } from '../target/procfs.ts'
+import { debugFileCandidates } from './debug-files.ts'
+import { readElf } from './elf.ts'
 import { elfSymbols } from './elf-symbols.ts'
 import { kernelSymbols } from './kallsyms.ts'
 import type { ModuleFiles } from './module-files.ts'
@@ -27,6 +29,8 @@ export interface UsedSource {
 export interface NameSources {
   /** Opens now what will be gone when the target is. */
   hold(module: Module): void
+  /** Reads now what `of` will answer, where it cannot change any more: there is time while it is sampled. */
+  prepare(module: Module): void
   of(module: Module): ModuleSymbols
   /** The sources that were asked for a name, and what could not be used, in sentences. */
   used(): { readonly sources: readonly UsedSource[]; readonly problems: readonly string[] }
@@ -47,8 +51,10 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     return perfMapBytes.get(pid)
   }
 
+  /** Anyone may write into /tmp: a map is believed if it is the target's own. */
   function openPerfMap(pid: number): Bytes | undefined {
-    return files.open(pid, `/tmp/perf-${pidInside(pid)}.map`)
+    const { uid, nspid } = identityOf(pid)
+    return files.open(pid, `/tmp/perf-${nspid}.map`, uid)
   }
 
   function perfMapOf(pid: number): PerfMap | undefined {
@@ -98,6 +104,14 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     return symbols
   }
 
+  /** With its debug files, of which only one will be read: they vanish with the target too. */
+  function holdFile(module: Module): void {
+    files.hold(module)
+    const bytes = files.bytesOf(module)
+    if (typeof bytes === 'string') return
+    for (const path of debugPathsOf(bytes, module.path)) files.open(module.pid, path)
+  }
+
   function openKernel(): ModuleSymbols {
     const fd = openKallsyms()
     if (fd === undefined) return nothing('kallsyms hidden')
@@ -114,21 +128,36 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     return bytes === undefined ? nothing('file unreadable') : elfSymbols(bytes, { module })
   }
 
+  function namesOf(module: Module): ModuleSymbols {
+    const key = keyOf(module)
+    let symbols = byKey.get(key)
+    if (symbols === undefined) {
+      symbols = open(module)
+      byKey.set(key, symbols)
+    }
+    return symbols
+  }
+
   return {
     hold(module) {
-      if (module.kind === 'file') files.hold(module)
+      if (module.kind === 'file') holdFile(module)
       if (module.kind === 'anonymous') holdPerfMap(module.pid)
     },
-    of(module) {
-      const key = keyOf(module)
-      let symbols = byKey.get(key)
-      if (symbols === undefined) {
-        symbols = open(module)
-        byKey.set(key, symbols)
-      }
-      return symbols
+    prepare(module) {
+      // A JIT goes on writing its map.
+      if (module.kind !== 'anonymous') namesOf(module)
     },
+    of: namesOf,
     used: () => ({ sources: used, problems: [...problems] }),
+  }
+}
+
+function debugPathsOf(bytes: Bytes, path: string): string[] {
+  try {
+    return debugFileCandidates(readElf(bytes), path).map(candidate => candidate.path)
+  } catch {
+    // No ELF file: whoever asks it for a name is told why there is none.
+    return []
   }
 }
 
@@ -136,16 +165,18 @@ function nothing(reason: UnknownReason): ModuleSymbols {
   return { find: () => reason }
 }
 
-function keyOf({ kind, path, pid, start, inode, buildId }: Module): string {
-  return kind === 'file' ? `${path}\0${inode}\0${buildId}` : `${kind}\0${pid}\0${path}\0${start}`
+function keyOf({ kind, path, pid, start, device, inode, buildId }: Module): string {
+  return kind === 'file'
+    ? `${path}\0${device?.major}:${device?.minor}\0${inode}\0${buildId}`
+    : `${kind}\0${pid}\0${path}\0${start}`
 }
 
-function pidInside(pid: number): number {
+function identityOf(pid: number): { readonly uid: number; readonly nspid: number } {
   try {
-    return readStatus(pid).nspid
+    return readStatus(pid)
   } catch {
     // It is gone, or this is a file that was recorded elsewhere: the pid is all there is.
-    return pid
+    return { uid: process.getuid?.() ?? 0, nspid: pid }
   }
 }
 

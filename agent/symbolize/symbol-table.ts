@@ -73,7 +73,7 @@ export class SymbolRanges {
     this.#source[index] = source
   }
 
-  /** The table of everything added so far. `frameOf` makes what a name of this source is shown as. */
+  /** The table of everything added so far, which is not kept here. `frameOf` makes what a name of this source is shown as. */
   seal(frameOf: (name: string, source: number) => SymbolFrame = nativeFrame): SymbolTable {
     const readers = this.#readers
     const order = inOrder(this.#start, indexesByRank(this.#rank.subarray(0, this.length)))
@@ -82,6 +82,8 @@ export class SymbolRanges {
     const name = permuted(this.#name, order)
     const rank = permuted(this.#rank, order)
     const source = permuted(this.#source, order)
+    // Whoever filled it may hold on to it; nobody needs what it held.
+    this.#clear()
 
     // Of equal starts the best ranked comes first, and stands for all of them.
     const first = firstOfEach(start)
@@ -102,7 +104,7 @@ export class SymbolRanges {
     const nameOf = (symbol: number) => {
       // .symtab and .dynsym both have what a library offers; demangling it once is enough.
       const spelt = new Set<string>()
-      const last = Math.min(symbol + maxAliases, order.length)
+      const last = Math.min(symbol + maxAliases, start.length)
       for (let alias = symbol; alias < last; alias++) {
         if (start[alias] !== start[symbol] || rank[alias] !== rank[symbol]) break
         spelt.add(readers[source[alias]!]!(name[alias]!))
@@ -126,6 +128,15 @@ export class SymbolRanges {
         return known.get(symbol)
       },
     }
+  }
+
+  #clear(): void {
+    this.length = 0
+    this.#start = new Float64Array(1)
+    this.#end = new Float64Array(1)
+    this.#name = new Uint32Array(1)
+    this.#rank = new Uint8Array(1)
+    this.#source = new Uint16Array(1)
   }
 
   #grow(): void {

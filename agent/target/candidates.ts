@@ -24,7 +24,7 @@ export async function readCandidates(): Promise<Candidate[]> {
     .flatMap(stat => {
       const earlier = before.get(stat.pid)
       const isSame = earlier?.startTicks === stat.startTicks
-      if (!isSame || own.has(stat.pid) || isKernelThread(stat) || stat.state === 'Z') return []
+      if (!isSame || own.has(stat.pid) || stat.isKernelThread || stat.state === 'Z') return []
       const ticks = stat.cpuTicks - earlier.cpuTicks
       return [{ ...stat, cpuShare: ticks / ticksPerSecond / seconds }]
     })
@@ -47,9 +47,4 @@ function ancestors(pid: number, stats: ReadonlyMap<number, Stat>): Set<number> {
   // A pid can stand only once in a chain, so this ends even if /proc changed in between.
   for (let at = pid; at > 1 && !chain.has(at); at = stats.get(at)?.parentPid ?? 0) chain.add(at)
   return chain
-}
-
-/** Kernel threads are children of kthreadd, which is pid 2 and a child of nobody. */
-function isKernelThread({ pid, parentPid }: Stat): boolean {
-  return parentPid === 2 || (pid === 2 && parentPid === 0)
 }

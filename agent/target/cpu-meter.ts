@@ -10,8 +10,8 @@ import { readStat, ticksPerSecond } from './procfs.ts'
 export interface CpuMeter {
   /** CPU-seconds used between two moments on the monotonic clock, in ms. */
   between(startMs: number, endMs: number): number
-  /** Whether the pid was ever seen gone, or belonging to another process. */
-  vanished(): boolean
+  /** Whether the process was seen to have ended, its pid gone or another's. */
+  hasEnded(): boolean
   stop(): void
 }
 
@@ -20,19 +20,19 @@ const periodMs = 100
 
 export function startCpuMeter(pid: number, startTicks: number): CpuMeter {
   const readings: { atMs: number; cpuSeconds: number }[] = []
-  let gone = false
+  let isOver = false
   const read = () => {
-    if (gone) return
+    if (isOver) return
     try {
       const stat = readStat(pid)
-      if (stat.startTicks !== startTicks) gone = true
-      else {
+      isOver = stat.startTicks !== startTicks || stat.state === 'Z' || stat.state === 'X'
+      if (stat.startTicks === startTicks) {
         const cpuSeconds = stat.cpuTicks / ticksPerSecond
         readings.push({ atMs: Number(process.hrtime.bigint()) / 1e6, cpuSeconds })
       }
     } catch (error) {
       if (!(error instanceof ProfilerError)) throw error
-      gone = true
+      isOver = true
     }
   }
   read()
@@ -41,7 +41,7 @@ export function startCpuMeter(pid: number, startTicks: number): CpuMeter {
     between(startMs, endMs) {
       return Math.max(0, valueAt(readings, endMs) - valueAt(readings, startMs))
     },
-    vanished: () => gone,
+    hasEnded: () => isOver,
     stop() {
       clearInterval(timer)
       read()

@@ -13,9 +13,12 @@ export interface Target {
   readonly startTicks: number
 }
 
-/** @throws {ProfilerError} `SP_TARGET_GONE` */
+/** @throws {ProfilerError} `SP_TARGET_GONE`, `SP_USAGE` for a thread of the kernel */
 export function targetOf(pid: number): Target {
-  const { startTicks, state } = readStat(pid)
+  const { startTicks, state, isKernelThread } = readStat(pid)
+  if (isKernelThread) {
+    throw new ProfilerError('SP_USAGE', `${pid} is a thread of the kernel, not a program`)
+  }
   if (state === 'Z' || state === 'X') {
     throw new ProfilerError('SP_TARGET_GONE', `process ${pid} has ended already`)
   }

@@ -7,12 +7,9 @@
 // opened with O_NOFOLLOW, and the next name is looked up from that descriptor.
 
 import fs from 'node:fs'
-import { pathOfDescriptor } from './procfs.ts'
+import { O_PATH, pathOfDescriptor } from './procfs.ts'
 
 const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants
-// Not in fs.constants. Names a file without opening it: no read permission, no
-// driver woken by a device node, no wait for the other end of a FIFO.
-const O_PATH = 0o10000000
 
 /**
  * Opens a regular file below `root` for reading.
@@ -31,12 +28,26 @@ export function openBeneath(root: string, path: string): number {
       fs.closeSync(at)
       at = next
     }
-    const stat = fs.fstatSync(at)
+  } catch (error) {
+    fs.closeSync(at)
+    throw error
+  }
+  return openPinned(at, path)
+}
+
+/**
+ * Opens for reading what an O_PATH descriptor names, if that is a regular file, and closes the descriptor.
+ *
+ * @param path for the error
+ */
+export function openPinned(pinned: number, path: string): number {
+  try {
+    const stat = fs.fstatSync(pinned)
     if (!stat.isFile()) throw refusal(stat.isSymbolicLink() ? 'ELOOP' : 'EINVAL', path)
     // The descriptor is pinned to this inode: what is opened is what was looked at.
-    return fs.openSync(pathOfDescriptor(at), O_RDONLY)
+    return fs.openSync(pathOfDescriptor(pinned), O_RDONLY)
   } finally {
-    fs.closeSync(at)
+    fs.closeSync(pinned)
   }
 }
 

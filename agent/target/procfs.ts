@@ -12,10 +12,13 @@ import { ProfilerError, systemCode } from '../errors.ts'
 
 export interface Stat {
   readonly pid: number
+  /** Ends in `…` where the kernel may have cut it: redaction has to know that more may follow. */
   readonly comm: string
   /** One letter: R, S, D, Z, T, t, X, I. */
   readonly state: string
   readonly parentPid: number
+  /** Runs no program of its own: kworker, ksoftirqd and their like. */
+  readonly isKernelThread: boolean
   /** User and system time of all its threads, living and dead. */
   readonly cpuTicks: number
   readonly threads: number
@@ -26,17 +29,24 @@ export interface Stat {
 /** USER_HZ: 100 on every Linux that Node runs on, whatever CONFIG_HZ is. */
 export const ticksPerSecond = 100
 
+// TASK_COMM_LEN of the kernel is 16, with the NUL.
+const maxCommBytes = 15
+// PF_KTHREAD of the kernel's sched.h, in the flags of stat.
+const kernelThreadFlag = 0x0020_0000
+
 /** @throws {ProfilerError} `SP_TARGET_GONE` */
 export function readStat(pid: number): Stat {
-  const text = readProc(pid, 'stat', 4096).toString('utf8')
-  // The name stands in parentheses and may hold any character, parentheses too.
-  const end = text.lastIndexOf(')')
-  const fields = text.slice(end + 2).split(' ')
+  const bytes = readProc(pid, 'stat', 4096)
+  // The name stands in parentheses and may hold any byte, parentheses too.
+  const end = bytes.lastIndexOf(')')
+  const name = bytes.subarray(bytes.indexOf('(') + 1, end)
+  const fields = bytes.toString('latin1', end + 2).split(' ')
   return {
     pid,
-    comm: text.slice(text.indexOf('(') + 1, end),
+    comm: `${name}${name.length === maxCommBytes ? '…' : ''}`,
     state: fields[0]!,
     parentPid: Number(fields[1]),
+    isKernelThread: (Number(fields[6]) & kernelThreadFlag) !== 0,
     cpuTicks: Number(fields[11]) + Number(fields[12]),
     threads: Number(fields[17]),
     startTicks: Number(fields[19]),
@@ -152,9 +162,13 @@ function stripZeros(hex: string): string {
   return hex.replace(/^0+(?=.)/, '')
 }
 
-/** Opens the very inode that is mapped, even if its path is gone. Needs CHECKPOINT_RESTORE or SYS_ADMIN. */
-export function openMapFile(pid: number, range: string): number {
-  return fs.openSync(`/proc/${pid}/map_files/${range}`, fs.constants.O_RDONLY)
+// Not in fs.constants. Names a file without opening it: no read permission, no
+// driver woken by a device node, no wait for the other end of a FIFO.
+export const O_PATH = 0o10000000
+
+/** Names the very inode that is mapped, even if its path is gone. Needs CHECKPOINT_RESTORE or SYS_ADMIN. */
+export function pinMapFile(pid: number, range: string): number {
+  return fs.openSync(`/proc/${pid}/map_files/${range}`, O_PATH)
 }
 
 /** Opens the executable itself, even if its path is gone or holds another file now. */

@@ -1,43 +1,128 @@
 // Builds and starts the programs of this folder for a test, and ends them after it.
 
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { afterAll } from 'vitest'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describe, onTestFinished } from 'vitest'
+import { readStat } from '../../agent/target/procfs.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const here = import.meta.dirname
 
-const started: ChildProcess[] = []
+/** What a test may need that is no program on PATH, and how to find out whether it is there. */
+const abilities: ReadonlyMap<string, () => boolean> = new Map([
+  ['root', () => process.getuid?.() === 0],
+  ['the right to unshare a mount namespace', () => succeeds('unshare', '-m', 'true')],
+  ['the right to unshare a PID namespace', () => succeeds('unshare', '-pf', 'true')],
+])
 
-afterAll(() => {
-  for (const child of started) child.kill('SIGKILL')
-})
-
-/** The tools of this list that are not on PATH: what a skipped test has to name. */
-export function missing(...tools: string[]): string[] {
-  return tools.filter(tool => {
-    return !(process.env.PATH ?? '')
-      .split(':')
-      .some(folder => fs.existsSync(path.join(folder, tool)))
+/** The tools and abilities of this list that are not here: what a skipped test has to name. */
+export function missing(...needed: string[]): string[] {
+  return needed.filter(each => {
+    const isThere = abilities.get(each)
+    return isThere === undefined ? findOnPath(each) === undefined : !isThere()
   })
 }
 
-/** Compiles `native/NAME.c` and answers the path of the program. */
+/** Where each `name` of PATH is. */
+export function findOnPath(name: string): string | undefined {
+  return (process.env.PATH ?? '')
+    .split(':')
+    .map(folder => path.join(folder, name))
+    .find(file => fs.existsSync(file))
+}
+
+/** A group of tests that need something; where it is missing, the title of what is skipped says what. */
+export function describeWith(needed: readonly string[], title: string, tests: () => void): void {
+  const lacking = missing(...needed)
+  if (lacking.length === 0) describe(title, tests)
+  else describe.skip(`${title} (skipped for want of ${lacking.join(', ')})`, tests)
+}
+
+/** Compiles `native/NAME.c` or `native/NAME.cpp`, and answers the path of the program. */
 export function compile(name: string, flags: readonly string[] = []): string {
-  const program = path.join(temporaryFolder(), name)
+  const [stem] = name.split('.') as [string]
+  const [compiler, file] = name.endsWith('.cpp') ? ['c++', name] : ['cc', `${stem}.c`]
+  const program = path.join(temporaryFolder(), stem)
   const usual = ['-O1', '-g', '-fno-omit-frame-pointer', '-fno-inline']
-  execFileSync('cc', [...usual, ...flags, '-o', program, path.join(here, 'native', `${name}.c`)])
+  execFileSync(compiler, [...usual, ...flags, '-o', program, path.join(here, 'native', file)])
   return program
 }
 
-/** Starts a program that is killed when the test file has ended. */
-export function start(file: string, args: readonly string[]): ChildProcess & { pid: number } {
-  const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'inherit'] })
-  started.push(child)
+/** Compiles `rust/NAME.rs`. */
+export function compileRust(name: string, flags: readonly string[] = []): string {
+  const program = path.join(temporaryFolder(), name)
+  const usual = ['-O', '-C', 'force-frame-pointers=yes']
+  execFileSync('rustc', [...usual, ...flags, '-o', program, path.join(here, 'rust', `${name}.rs`)])
+  return program
+}
+
+/** Builds the program in `go/`. */
+export function buildGo(flags: readonly string[] = []): string {
+  const program = path.join(temporaryFolder(), 'service')
+  execFileSync('go', ['build', '-buildvcs=false', ...flags, '-o', program, '.'], {
+    cwd: path.join(here, 'go'),
+  })
+  return program
+}
+
+/** Starts a program that is killed when the test has ended: two of them are all that the machine bears. */
+export function start(
+  file: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): ChildProcess & { pid: number } {
+  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+  })
   return child as ChildProcess & { pid: number }
 }
 
 export function startPython(name: string, seconds: number): ChildProcess & { pid: number } {
-  return start('python3', [path.join(here, 'cpython', name), `${seconds}`])
+  // Not what PATH has: that may be a version manager's script, which is no Python for a second.
+  python ??= execFileSync('python3', ['-c', 'import sys; print(sys.executable)']).toString().trim()
+  return start(python, [path.join(here, 'cpython', name), `${seconds}`])
+}
+
+let python: string | undefined
+
+/** Waits until the process is past its start, and past whatever it was before its last `exec`. */
+export async function untilBusy(pid: number): Promise<void> {
+  let program = ''
+  let since = 0
+  for (let tries = 0; tries < 500; tries++) {
+    const now = fs.readlinkSync(`/proc/${pid}/exe`)
+    const { cpuTicks } = readStat(pid)
+    if (now !== program) [program, since] = [now, cpuTicks]
+    // 50 ms: what a shell or a loader takes is less.
+    else if (cpuTicks - since >= 5) return
+    await sleep(20)
+  }
+  throw new Error(`process ${pid} does nothing`)
+}
+
+/** Starts a program in a mount namespace of its own, after a shell has changed what it sees there. */
+export function startIsolated(
+  shell: string,
+  command: readonly string[],
+): ChildProcess & { pid: number } {
+  return start('unshare', ['-m', 'sh', '-c', `${shell} && exec "$@"`, 'sh', ...command])
+}
+
+/** Starts `node/service.js`, with its perf map. */
+export function startNode(seconds: number): ChildProcess & { pid: number } {
+  // It writes a log into its working folder too.
+  const child = start(
+    process.execPath,
+    ['--perf-basic-prof', path.join(here, 'node', 'service.js'), `${seconds}`],
+    { cwd: temporaryFolder() },
+  )
+  onTestFinished(() => fs.rmSync(`/tmp/perf-${child.pid}.map`, { force: true }))
+  return child
+}
+
+function succeeds(program: string, ...args: string[]): boolean {
+  return spawnSync(program, args, { stdio: 'ignore' }).status === 0
 }

@@ -57,7 +57,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
     })
     expect(await bytesOf(capture)).toBeGreaterThan(100)
     const end = await capture.ended
-    expect(end).toMatchObject({ targetExited: false, killed: false })
+    expect(end).toMatchObject({ endedByItself: false, killed: false })
     expect(end.endedMs - end.startedMs).toBeGreaterThan(900)
     expect(profilersOf(pid)).toEqual([])
   })
@@ -72,7 +72,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
     })
     setTimeout(() => stop.abort(), 1000)
     expect(await bytesOf(capture)).toBeGreaterThan(100)
-    expect(await capture.ended).toMatchObject({ targetExited: false, killed: false })
+    expect(await capture.ended).toMatchObject({ endedByItself: false, killed: false })
     expect(profilersOf(pid)).toEqual([])
   })
 
@@ -99,7 +99,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
       discard: never,
     })
     expect(await bytesOf(capture)).toBeGreaterThan(100)
-    expect(await capture.ended).toMatchObject({ targetExited: true })
+    expect(await capture.ended).toMatchObject({ endedByItself: true })
   })
 
   test('tells that the target is gone', async () => {

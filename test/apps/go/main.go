@@ -13,12 +13,17 @@ import (
 
 var sink uint64
 
-func mix(state uint64, i uint64) uint64 { return state*6364136223846793005 + i }
+func mix(state uint64, i uint64) uint64 {
+	for round := 0; round < 100; round++ {
+		state = state*6364136223846793005 + i
+	}
+	return state
+}
 
 //go:noinline
 func parse() {
 	state := sink
-	for i := uint64(0); i < 700_000; i++ {
+	for i := uint64(0); i < 7_000; i++ {
 		state = mix(state, i)
 	}
 	sink = state
@@ -27,7 +32,7 @@ func parse() {
 //go:noinline
 func encode() {
 	state := sink
-	for i := uint64(0); i < 300_000; i++ {
+	for i := uint64(0); i < 3_000; i++ {
 		state = mix(state, i)
 	}
 	sink = state

@@ -1,0 +1,76 @@
+// Where the files are to go and in which formats: looked at before anything is
+// spent on making them, and without what makes them.
+
+import fs from 'node:fs'
+import path from 'node:path'
+import type { Config, Format, Settings } from '../config.ts'
+import { ProfilerError } from '../errors.ts'
+import { artefactNames } from './place.ts'
+
+/** The formats to make: with one output file, the one that its ending names, unless one was asked for. */
+export function formatsFor({ settings, sources }: Config): readonly Format[] {
+  const { output, format } = settings
+  if (output === undefined) return format
+  if (sources.get('format') === 'default') return [formatOfEnding(output)]
+  if (format.length === 1) return format
+  throw new ProfilerError(
+    'SP_USAGE',
+    `one output file holds one format, not ${format.join(', ')}: leave out --output, or name one`,
+  )
+}
+
+/**
+ * Looks whether the output could be written, before half a minute is spent on making it.
+ *
+ * @throws {ProfilerError} `SP_OUTPUT_EXISTS`, `SP_OUTPUT_FAILED`
+ */
+export function checkOutput({ output, to, force }: Settings): void {
+  if (output === '-') return
+  if (output !== undefined && !force && fs.existsSync(output)) {
+    throw new ProfilerError('SP_OUTPUT_EXISTS', `${output} exists already`)
+  }
+  const folder =
+    output === undefined ? nearestFolder(to.slice('file:'.length)) : path.dirname(output)
+  if (!isWritableFolder(folder)) {
+    const message = `${folder} is not a folder that can be written to`
+    throw new ProfilerError('SP_OUTPUT_FAILED', message)
+  }
+}
+
+function isWritableFolder(folder: string): boolean {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK)
+    return fs.statSync(folder).isDirectory()
+  } catch {
+    return false
+  }
+}
+
+/** The folder itself, or the nearest above it that is there: what is missing will be made. */
+function nearestFolder(folder: string): string {
+  let at = path.resolve(folder)
+  while (!fs.existsSync(at)) at = path.dirname(at)
+  return at
+}
+
+const endings: readonly (readonly [string, Format])[] = [
+  ['.svg', 'svg'],
+  ['.folded', 'folded'],
+  ['.collapsed', 'folded'],
+  ['.txt', 'folded'],
+  ['.speedscope.json', 'speedscope'],
+  ['.json', 'json'],
+  ['.pb.gz', 'pprof'],
+  ['.pprof', 'pprof'],
+]
+
+function formatOfEnding(output: string): Format {
+  if (output === '-') return 'svg'
+  const found = endings.find(([ending]) => output.endsWith(ending))
+  if (found !== undefined) return found[1]
+  const known = Object.values(artefactNames).join(', ')
+  throw new ProfilerError(
+    'SP_USAGE',
+    `the ending of ${output} says no format (such as ${known}): use --format`,
+  )
+}
