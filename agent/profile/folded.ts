@@ -9,7 +9,7 @@
 // The format has names and nothing else: no files, no units, no second weight,
 // and no way to quote. So printing takes one column, merges what differs only in
 // what cannot be said, and makes names safe: a semicolon becomes a colon, as
-// perf's own collapsers have it, and a control character becomes U+FFFD.
+// perf's own collapsers have it, and a control character or byte order mark becomes U+FFFD.
 
 import { children } from './call-tree.ts'
 import { isFoldedLine, readFoldedLines } from './folded-lines.ts'
@@ -117,7 +117,7 @@ function mergedByText(profile: Profile, column: number): { names: string[]; merg
   return { names, merged: builder.build() }
 }
 
-const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
+const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/g
 
 /**
  * A name that can stand between two semicolons, as UTF-8 bytes in a string of

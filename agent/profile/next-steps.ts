@@ -8,6 +8,7 @@
 import type { Work } from './marks.ts'
 import type { Unit, UnknownReason } from './profile.ts'
 import type { Shape } from './shape.ts'
+import { isOccurrence } from './width.ts'
 
 export interface NextStep {
   readonly why: string
@@ -26,13 +27,16 @@ export interface VerdictContext {
 interface Findings {
   readonly shape: Shape
   readonly unit: Unit
+  readonly event: string
   readonly reason: UnknownReason | undefined
   readonly widestWork: Work | undefined
 }
 
 export function nextSteps(findings: Findings, { pid, runtime, hertz }: VerdictContext): NextStep[] {
   const target = Number.isInteger(pid) && pid! > 0 ? `${pid}` : 'PID'
-  const isCpu = findings.unit === 'samples' || findings.unit === 'nanoseconds'
+  const isCpu =
+    (findings.unit === 'samples' || findings.unit === 'nanoseconds') &&
+    !isOccurrence(findings.event)
   const record: NextStep = {
     why: 'Then record again, and compare',
     command: `sp-flamegraph record ${target} --duration 30`,
@@ -89,6 +93,10 @@ const symbolSteps: Record<UnknownReason, (pid: string, runtime?: string) => Next
   'build-id differs': pid => ({
     why: 'Which build runs: its symbols must have the same build-id',
     command: `readelf -n /proc/${pid}/exe`,
+  }),
+  'process ended before its files were read': pid => ({
+    why: 'Which short-lived children it starts: their files are gone with them',
+    command: `perf trace -e execve -p ${pid}`,
   }),
   'another file at its path': pid => ({
     why: 'Which files were replaced since: inode and build-id must be those that are mapped',

@@ -45,6 +45,10 @@ export class Events {
     return this.list.some(({ attr }) => attr.copiesUserStack)
   }
 
+  get hasStacks(): boolean {
+    return this.list.some(({ attr }) => attr.format.hasChain && !attr.copiesUserStack)
+  }
+
   get summaries(): PerfEventSummary[] {
     return this.list.map(({ attr, name, weights }) => ({
       name,

@@ -3,7 +3,7 @@
 // A frame in a file is that file and an offset in it, so that all processes
 // which run the code share it. A frame in anonymous code is one process's, at
 // an address: what lies there in another one has nothing to do with it. Names
-// come later (`symbolize`); until then a frame is called `module+0xoffset`.
+// come later (`symbolize`); until then a frame is called after its file alone.
 //
 // What is mapped nowhere is one frame, whatever the number. Such words come
 // from walking a stack without frame pointers: they are the program's data, not
@@ -15,7 +15,7 @@ import { AddressTable } from './perf-addresses.ts'
 import type { Modules } from './perf-modules.ts'
 import { context, int64 } from './perf-records.ts'
 import type { Process } from './perf-tasks.ts'
-import type { Frame, Module, ProfileBuilder } from './profile.ts'
+import type { Address, Frame, Module, ProfileBuilder } from './profile.ts'
 
 // Six times what a busy machine shows in half a minute. Without an end, a
 // recording of nothing but different addresses would take 30 times its size.
@@ -45,7 +45,7 @@ export class Frames {
   readonly #modules: Modules
   readonly #whenUsed: (module: Module) => void
   readonly #outside = new Map<number, { module: Module; frames: AddressTable }>()
-  readonly #byModule = new Map<Module, Map<number, number>>()
+  readonly #byModule = new Map<Module, { name: string; frames: Map<number, number> }>()
   #count = 0
   #unmappedFrame = -1
 
@@ -116,18 +116,19 @@ export class Frames {
   }
 
   #at(module: Module, value: number, back: number): number {
-    let frames = this.#byModule.get(module)
-    if (frames === undefined) {
-      frames = new Map()
-      this.#byModule.set(module, frames)
+    let known = this.#byModule.get(module)
+    if (known === undefined) {
+      known = { name: fileName(module.path), frames: new Map() }
+      this.#byModule.set(module, known)
       this.#whenUsed(module)
     }
     const key = value * 2 + back
-    let frame = frames.get(key)
+    let frame = known.frames.get(key)
     if (frame === undefined) {
-      frame = this.#builder.frame(unnamed(module, value, back === isReturn))
+      const address = { module, value, isReturn: back === isReturn }
+      frame = this.#builder.frame(unnamed(known.name, address))
       this.#count++
-      frames.set(key, frame)
+      known.frames.set(key, frame)
     }
     return frame
   }
@@ -162,23 +163,14 @@ function mappingAt(process: Process, address: number): Mapping | undefined {
   return mapping
 }
 
-function unnamed(module: Module, value: number, isReturn: boolean): Frame {
-  const { kind, path } = module
-  const name = `${path.slice(path.lastIndexOf('/') + 1) || path}+0x${hexOf(value)}`
-  const address = { module, value, isReturn }
+function unnamed(name: string, address: Address): Frame {
+  const { kind, path } = address.module
   if (kind === 'kernel') return { name, kind: 'kernel', module: path, address }
   const reason =
     kind === 'unmapped' ? 'not mapped' : kind === 'anonymous' ? 'JIT without map' : 'no symbols'
   return { name, kind: 'unknown', module: path, address, reason }
 }
 
-function hexOf(value: number): string {
-  const high = Math.floor(value / 0x1_0000_0000)
-  return hex64(value - high * 0x1_0000_0000, high)
-}
-
-/** As the kernel writes it: the two's complement of 64 bits. */
-function hex64(low: number, high: number): string {
-  const digits = (low >>> 0).toString(16)
-  return high === 0 ? digits : (high >>> 0).toString(16) + digits.padStart(8, '0')
+function fileName(path: string): string {
+  return path.slice(path.lastIndexOf('/') + 1) || path
 }

@@ -13,6 +13,7 @@ import { Modules } from './perf-modules.ts'
 import { entryWords, TimeOrder } from './perf-order.ts'
 import {
   isUnused,
+  type MmapRecord,
   type RecordBytes,
   readBuildId,
   readComm,
@@ -30,6 +31,8 @@ import { Tasks } from './perf-tasks.ts'
 import type { Module, ProfileBuilder } from './profile.ts'
 
 export interface PerfDataOptions {
+  /** What is mapped before the first record, for where perf may not say so. */
+  readonly mapped?: readonly MmapRecord[]
   /** Called once for each module of a process, as soon as its record is read. */
   readonly onModule?: (module: Module) => void
   /** Called once for each module in which an address was sampled, the kernel among them. */
@@ -71,8 +74,12 @@ export class Session {
   constructor(builder: ProfileBuilder, options: PerfDataOptions) {
     this.#builder = builder
     this.#modules = new Modules(options.onModule ?? (() => {}))
-    const { rootFrame = 'thread', onUse = () => {} } = options
+    const { rootFrame = 'thread', onUse = () => {}, mapped = [] } = options
     this.#stacks = new Stacks(builder, this.#modules, rootFrame, onUse)
+    for (const record of mapped) {
+      const mapping = this.#modules.mapping(record)
+      if (mapping !== undefined) this.#tasks.process(record.pid).space.map(mapping)
+    }
   }
 
   /** Describes an event, before its samples come. */
@@ -119,6 +126,7 @@ export class Session {
       form,
       events: this.#events.summaries,
       samples: this.#events.samples,
+      hasStacks: this.#events.hasStacks,
       firstSampleNs: hasTimes ? base + this.#first : undefined,
       lastSampleNs: hasTimes ? base + this.#last : undefined,
       cpus,

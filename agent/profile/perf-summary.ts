@@ -39,6 +39,8 @@ export interface PerfDataSummary extends Readonly<PerfCounts> {
   readonly events: readonly PerfEventSummary[]
   /** Samples that are in the profile, of all events. */
   readonly samples: number
+  /** Whether the kernel was asked for call stacks, and walked them itself. */
+  readonly hasStacks: boolean
   /**
    * perf's clock, which usually counts from the boot; undefined where samples
    * have no time. Rounded to 2 ns when the machine has been up for 104 days.

@@ -35,6 +35,7 @@ export type UnknownReason =
   | 'not in the symbol table'
   | 'file deleted'
   | 'file unreadable'
+  | 'process ended before its files were read'
   | 'build-id differs'
   | 'another file at its path'
   | 'kallsyms hidden'
@@ -78,7 +79,7 @@ export interface Address {
 }
 
 export interface Frame {
-  /** Never empty: an address without a name is `module+0xoffset`. */
+  /** Never empty. Of an address that waits for its name, the module's; without one, `module+0xoffset`. */
   readonly name: string
   readonly kind: FrameKind
   /** The mapped file, as the target names it. */
@@ -171,6 +172,11 @@ export class ProfileBuilder {
     return found >= 0
       ? found
       : this.#columns.push({ event, unit, self: new Float64Array(this.#stacks.length / 2) }) - 1
+  }
+
+  /** The events of the columns so far. */
+  get events(): string[] {
+    return [...new Set(this.#columns.map(({ event }) => event))]
   }
 
   /** Adds `weight` to the stack whose leaf was seen. */

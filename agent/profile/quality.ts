@@ -28,6 +28,8 @@ export interface CaptureFacts {
   readonly stackLimit?: number | undefined
   /** Stacks were walked by frame pointers, so code without them loses its callers. */
   readonly framePointers?: boolean | undefined
+  /** False where no call stacks were asked for, or where they have to be unwound first. */
+  readonly hasStacks?: boolean | undefined
 }
 
 /** Plain data throughout, so that it goes into JSON, and through redaction, as it is. */
@@ -46,7 +48,9 @@ export interface Quality {
   /** Share of the weight whose leaf has no name, and whose stack has a frame without one. */
   readonly unknownLeaf: number
   readonly unknownAnywhere: number
-  /** Share of the weight by the reason why its leaf has no name, the largest first. */
+  /** Share of the weight whose leaf has no name, or whose stack has two such frames in a row. */
+  readonly unreadable: number
+  /** Of what cannot be read: the share by the reason of the unnamed frame next to the leaf, the largest first. */
   readonly unknownByReason: readonly { readonly reason: UnknownReason; readonly share: number }[]
   /** Share of the weight in stacks as deep as the tool's limit. */
   readonly truncated?: number
@@ -67,7 +71,7 @@ export const qualityThresholds = {
   excess: { care: 1.2 },
   /** Losses come in bursts, so 1 % overall can hide one function; 10 % can hide the incident. */
   lost: { care: 0.01, distrust: 0.1 },
-  /** One unnamed leaf in twenty leaves the top functions right; 40 % is a hairball. */
+  /** One in twenty that cannot be read leaves the top functions right; 40 % is a hairball. */
   unknown: { care: 0.05, distrust: 0.4 },
   /** A cut stack hangs under the wrong root, and so moves its weight in the picture. */
   truncated: { care: 0.02 },
@@ -121,9 +125,10 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
     )
   }
   judge(
-    shares.unknownLeaf >= limit.unknown.care,
-    shares.unknownLeaf >= limit.unknown.distrust,
-    `${roundPercent(shares.unknownLeaf)} of the weight has no name: ${listReasons(shares.unknownByReason)}.`,
+    shares.unreadable >= limit.unknown.care,
+    shares.unreadable >= limit.unknown.distrust,
+    `${roundPercent(shares.unreadable)} of the weight cannot be read, for want of names: ` +
+      `${listReasons(shares.unknownByReason)}.`,
   )
   judge(
     lost > limit.lost.care,
@@ -143,8 +148,10 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
   judge(
     (shares.shallow ?? 0) >= limit.shallow.care,
     (shares.shallow ?? 0) >= limit.shallow.distrust,
-    `${roundPercent(shares.shallow ?? 0)} of the user stacks are one frame deep: ` +
-      'code without frame pointers, so its callers are missing.',
+    `${roundPercent(shares.shallow ?? 0)} of the user stacks are one frame deep, so callers are missing: ` +
+      (facts.hasStacks === false
+        ? 'they were not recorded by frame pointers (`perf record --call-graph fp`).'
+        : 'this is code without frame pointers.'),
   )
 
   return {
@@ -172,14 +179,16 @@ function countSamples(profile: Profile): number | undefined {
 
 type Shares = Pick<
   Quality,
-  'unknownLeaf' | 'unknownAnywhere' | 'unknownByReason' | 'truncated' | 'shallow'
+  'unknownLeaf' | 'unknownAnywhere' | 'unreadable' | 'unknownByReason' | 'truncated' | 'shallow'
 >
 
 /** What the stacks themselves show, in one pass from callers to callees. */
 function measure(profile: Profile, facts: CaptureFacts, column: number): Shares {
   const { frames, stacks } = profile
   const self = profile.columns[column]!.self
-  const unknown = new Uint8Array(stacks.length)
+  // The frame without a name next to the leaf, plus one; and whether two in a row have been met.
+  const nearest = new Int32Array(stacks.length)
+  const lost = new Uint8Array(stacks.length)
   // Frames as the tool's unwinder counted them: a thread's name and an inlined call are none.
   const walked = new Int32Array(stacks.length)
   const user = new Int32Array(stacks.length)
@@ -188,24 +197,30 @@ function measure(profile: Profile, facts: CaptureFacts, column: number): Shares 
   let total = 0
   let leaf = 0
   let anywhere = 0
+  let unreadable = 0
   let truncated = 0
   let withUser = 0
   let shallow = 0
   for (let index = 0; index < stacks.length; index++) {
     const caller = stacks.caller[index]!
-    const { kind, reason } = frames[stacks.frame[index]!]!
+    const frame = stacks.frame[index]!
+    const { kind } = frames[frame]!
+    const isUnknown = kind === 'unknown'
     const isWalked = kind !== 'thread' && kind !== 'inlined'
     const above = caller === noCaller
-    unknown[index] = (above ? 0 : unknown[caller]!) | (kind === 'unknown' ? 1 : 0)
+    nearest[index] = isUnknown ? frame + 1 : above ? 0 : nearest[caller]!
+    const isSecond = !above && isUnknown && frames[stacks.frame[caller]!]!.kind === 'unknown'
+    lost[index] = (above ? 0 : lost[caller]!) | (isSecond ? 1 : 0)
     walked[index] = (above ? 0 : walked[caller]!) + (isWalked ? 1 : 0)
     user[index] = (above ? 0 : user[caller]!) + (isWalked && kind !== 'kernel' ? 1 : 0)
     const weight = self[index]!
     if (weight === 0) continue
     total += weight
-    if (unknown[index] === 1) anywhere += weight
-    if (kind === 'unknown') {
-      leaf += weight
-      const why = reason ?? 'unnamed by the tool'
+    if (nearest[index] !== 0) anywhere += weight
+    if (isUnknown) leaf += weight
+    if (isUnknown || lost[index] === 1) {
+      unreadable += weight
+      const why = frames[nearest[index]! - 1]!.reason ?? 'unnamed by the tool'
       byReason.set(why, (byReason.get(why) ?? 0) + weight)
     }
     if (walked[index]! >= stackLimit) truncated += weight
@@ -216,6 +231,7 @@ function measure(profile: Profile, facts: CaptureFacts, column: number): Shares 
   return {
     unknownLeaf: share(leaf),
     unknownAnywhere: share(anywhere),
+    unreadable: share(unreadable),
     unknownByReason: [...byReason]
       .map(([reason, weight]) => ({ reason, share: share(weight) }))
       .sort((a, b) => b.share - a.share),

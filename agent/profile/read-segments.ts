@@ -14,18 +14,18 @@ export interface ReadCapture {
 }
 
 /**
- * @param told of each mapped file as soon as it is read of, while the target still lives, and of
- *   each that was sampled
+ * @param options how a perf segment is read: told of each mapped file as soon as it is read of,
+ *   while the target still lives, and of each that was sampled
  */
 export async function readSegments(
   segments: AsyncIterable<Segment>,
-  told: Pick<PerfDataOptions, 'onModule' | 'onUse'>,
+  options: Pick<PerfDataOptions, 'mapped' | 'onModule' | 'onUse'>,
 ): Promise<ReadCapture> {
   const builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
   for await (const { format, chunks } of segments) {
     if (format === 'perf-data') {
-      const reader = perfDataReader(builder, told)
+      const reader = perfDataReader(builder, options)
       let isEmpty = true
       for await (const chunk of chunks) {
         isEmpty = false

@@ -25,6 +25,7 @@ import { isSharedName, type Work, workOf } from './marks.ts'
 import { type NextStep, nextSteps, type VerdictContext } from './next-steps.ts'
 import { roundPercent } from './numbers.ts'
 import { type FrameKind, noCaller, type Profile, type UnknownReason } from './profile.ts'
+import { isOccurrence } from './width.ts'
 
 export type Shape = 'hairball' | 'wide leaf' | 'wide and flat' | 'mixed'
 
@@ -112,13 +113,13 @@ export function classify(profile: Profile, column = 0, context: VerdictContext =
     leaf: weights.unknownLeaf / weights.total,
     anywhere: weights.unknownAnywhere / weights.total,
   }
-  const { unit } = profile.columns[column]!
+  const { unit, event } = profile.columns[column]!
   return {
     shape,
-    headline: headlineOf(shape, unknown.unreadable, widest),
+    headline: headlineOf(shape, unknown.unreadable, widest, event),
     evidence: explain(shape, unknown, leaves, seen),
     next: nextSteps(
-      { shape, unit, reason: weights.mainReason, widestWork: widest && workOf(widest.name) },
+      { shape, unit, event, reason: weights.mainReason, widestWork: widest && workOf(widest.name) },
       context,
     ),
     unknown,
@@ -141,7 +142,7 @@ interface Weights {
   readonly unknownAnywhere: number
   readonly kernelLeaf: number
   readonly work: ReadonlyMap<Work, number>
-  /** Why most of the unnamed leaves have no name. */
+  /** Why most of what cannot be read has no name. */
   readonly mainReason: UnknownReason | undefined
 }
 
@@ -162,6 +163,8 @@ function weigh(profile: Profile, column: number): Weights {
     return work === undefined ? 0 : firstWork << works.indexOf(work)
   })
   const held = new Uint8Array(stacks.length)
+  // The frame without a name next to the leaf, plus one: it says why, whatever the leaf is.
+  const nearest = new Int32Array(stacks.length)
   const workWeights = new Float64Array(works.length)
   const reasons = new Map<UnknownReason, number>()
   let total = 0
@@ -179,16 +182,18 @@ function weigh(profile: Profile, column: number): Weights {
       if ((own & isUnknown & bitsOf[stacks.frame[caller]!]!) !== 0) bits |= isLost
     }
     held[index] = bits
+    nearest[index] =
+      (own & isUnknown) !== 0 ? frame + 1 : caller === noCaller ? 0 : nearest[caller]!
     const weight = self[index]!
     if (weight === 0) continue
     total += weight
     if ((bits & isUnknown) !== 0) unknownAnywhere += weight
-    if ((own & isUnknown) !== 0) {
-      unknownLeaf += weight
-      const reason = frames[frame]!.reason ?? 'unnamed by the tool'
+    if ((own & isUnknown) !== 0) unknownLeaf += weight
+    if ((own & isUnknown) !== 0 || (bits & isLost) !== 0) {
+      unreadable += weight
+      const reason = frames[nearest[index]! - 1]!.reason ?? 'unnamed by the tool'
       reasons.set(reason, (reasons.get(reason) ?? 0) + weight)
     }
-    if ((own & isUnknown) !== 0 || (bits & isLost) !== 0) unreadable += weight
     if (frames[frame]!.kind === 'kernel') kernelLeaf += weight
     for (let work = 0; work < works.length; work++) {
       if ((bits & (firstWork << work)) !== 0) workWeights[work]! += weight
@@ -224,7 +229,15 @@ function see(profile: Profile, ranked: readonly FunctionWeight[], weights: Weigh
   return seen
 }
 
-function headlineOf(shape: Shape, unreadable: number, widest: Leaf | undefined): string {
+function headlineOf(
+  shape: Shape,
+  unreadable: number,
+  widest: Leaf | undefined,
+  event: string,
+): string {
+  if (shape !== 'hairball' && widest !== undefined && isOccurrence(event)) {
+    return `${roundPercent(widest.self)} of ${event} is at ${short(widest.name)}. Look at what calls it.`
+  }
   switch (shape) {
     case 'hairball':
       return `${roundPercent(unreadable)} cannot be read. Mend the symbols before you trust any of it.`
@@ -251,8 +264,9 @@ function explain(
   const sentences: string[] = []
   if (unknown.anywhere > 0) {
     sentences.push(
-      `Without a name: ${roundPercent(unknown.leaf)} by the leaf; ${roundPercent(unknown.anywhere)} ` +
-        `have such a frame somewhere in the stack.`,
+      `Without a name: ${roundPercent(unknown.leaf)} by the leaf, ` +
+        `${roundPercent(unknown.unreadable - unknown.leaf)} by two frames in a row (neither can be read); ` +
+        `${roundPercent(unknown.anywhere - unknown.unreadable)} by a single frame between named ones.`,
     )
   }
   if (shape !== 'hairball' && leaves.length > 0) {

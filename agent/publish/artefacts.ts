@@ -29,6 +29,8 @@ export interface Draft {
   readonly profile: Profile
   readonly record: CaptureRecord
   readonly facts: CaptureFacts
+  /** Then no command is told to use its pid. */
+  readonly isTargetGone: boolean
   readonly title: string
   readonly subtitle: readonly string[]
 }
@@ -61,8 +63,9 @@ export async function makeArtefacts(
   // Whatever is made from here on is made of redacted text. It goes through once more all the same:
   // that is what the type of a page says.
   const record = redactTexts(safe.record, policy)
-  const quality = assess(profile, draft.facts)
-  const { pid, runtime } = record.target ?? {}
+  const quality = assess(profile, redactTexts(draft.facts, policy))
+  const { runtime } = record.target ?? {}
+  const pid = draft.isTargetGone ? undefined : record.target?.pid
   const verdict = classify(profile, 0, { pid, runtime, hertz: record.asked.hertz })
   const page = redactTexts<Page>(
     { title: safe.title, subtitle: safe.subtitle, quality, verdict, notes: record.remarks },

@@ -69,6 +69,7 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
     profile: captured.profile,
     record,
     facts: captureFacts(captured),
+    isTargetGone: end.endedByItself,
     // The name last: a value that the kernel cut is known by what follows it, which is nothing.
     title: `${target.runtime} ${target.version} · pid ${target.pid}${container} · ${target.comm}`,
     subtitle: [
@@ -119,8 +120,10 @@ export function describeRendering(
         samples: perf.events[0]?.samples,
         stackLimit: perfStackLimit,
         framePointers: true,
+        hasStacks: perf.hasStacks,
       }),
     },
+    isTargetGone: true,
     title: `${formats.join(', ')} · ${column.event}`,
     subtitle: [`${record.incident} · drawn ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`],
   }

@@ -5,6 +5,7 @@ import { formatCount, roundPercent, roundWeight } from '../profile/numbers.ts'
 import type { FrameKind, Profile } from '../profile/profile.ts'
 import type { Level, Quality } from '../profile/quality.ts'
 import type { Shape, Verdict } from '../profile/shape.ts'
+import { otherEvents } from '../profile/width.ts'
 import type { Layout, LayoutLimits } from './layout.ts'
 import { cutLong } from './svg-text.ts'
 
@@ -91,6 +92,9 @@ export function footnotes(profile: Profile, page: Page, layout: Layout): string[
       `Not drawn: ${formatCount(deep.frames)} frames above the ${formatCount(deep.rows)} levels ` +
         `that are shown, in which ${roundPercent(deep.share)} of the width ends.`,
     )
+  }
+  for (const other of otherEvents(profile, page.column)) {
+    lines.push(`Not drawn: the event ${other}, which was recorded beside ${event}.`)
   }
   for (const [what, count] of profile.loss) {
     lines.push(`Not in the picture: ${formatCount(count)} samples ${what}.`)

@@ -11,6 +11,8 @@ test.for([
   [1, 'samples', '1 sample'],
   [0, 'bytes', '0 bytes'],
   [9_876_543_210, 'bytes', '9,876,543,210 bytes'],
+  [1e22, 'samples', '10,000,000,000,000,000,000,000 samples'],
+  [2.5, 'samples', '3 samples'],
   [2, 'count', '2 events'],
   [999, 'nanoseconds', '999 ns'],
   [5_600, 'nanoseconds', '5.60 µs'],

@@ -6,7 +6,7 @@ import {
   type PerfDataSummary,
   readPerfData,
 } from '../../agent/profile/perf-data.ts'
-import { type Profile, ProfileBuilder } from '../../agent/profile/profile.ts'
+import { type Frame, type Profile, ProfileBuilder } from '../../agent/profile/profile.ts'
 
 export function fixture(name: string): Buffer {
   return readFileSync(new URL(`../fixtures/perf/6.1/${name}`, import.meta.url))
@@ -32,7 +32,17 @@ export async function reading(
 
 /** Each stack that has weight in the column, root first: `comm;a+0x1;b+0x2 3`, sorted. */
 export function stacksOf(profile: Profile, column = 0): string[] {
-  return folded(profile, column, frame => profile.frames[frame]!.name)
+  return folded(profile, column, frame => printed(profile.frames[frame]!))
+}
+
+/** `a.so+0x1` for what waits for its name. */
+export function printed({ name, address }: Frame): string {
+  return address === undefined ? name : `${name}+0x${hex64(address.value)}`
+}
+
+/** As the kernel writes it: the two's complement of 64 bits. */
+function hex64(value: number): string {
+  return BigInt.asUintN(64, BigInt(value)).toString(16)
 }
 
 /** The same, with each frame printed by the caller. */

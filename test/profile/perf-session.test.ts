@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { reading } from './perf-reading.ts'
+import { printed, reading } from './perf-reading.ts'
 import { event, mmap2, pipe, record, sample, u16, u32, u64, usual } from './perf-writer.ts'
 
 const trailer = (time: number) => Buffer.concat([u32(0, 0), u64(time)])
@@ -84,7 +84,7 @@ test('times are exact however long the machine is up', async () => {
     ]),
   )
   // Frames are made as samples take effect: in the order of time.
-  const names = profile.frames.filter(({ kind }) => kind === 'unknown').map(({ name }) => name)
+  const names = profile.frames.filter(({ kind }) => kind === 'unknown').map(printed)
   expect(names).toEqual(['a.so+0x2', 'a.so+0x3', 'a.so+0x1'])
 })
 
@@ -128,7 +128,7 @@ test('the build-id in a mapping’s record is read, of its own length', async ()
     trailer(0),
   )
   const { profile } = await reading(pipe([record2, sample({ chain: [-512n, 0x1001] })]))
-  expect(profile.frames.find(({ name }) => name === 'a.so+0x1')?.address?.module.buildId).toBe(
+  expect(profile.frames.find(frame => printed(frame) === 'a.so+0x1')?.address?.module.buildId).toBe(
     'deadbeef',
   )
 })

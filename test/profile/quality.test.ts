@@ -17,6 +17,7 @@ test('a full capture is trusted, and says its numbers', () => {
     achievedHertz: 96.7,
     samples: 2900,
     expectedSamples: 2970,
+    unreadable: 0,
     unknownLeaf: 0,
     unknownAnywhere: 0,
     unknownByReason: [],
@@ -57,12 +58,14 @@ test.for([
   expect(quality.lost).toBeCloseTo(lost / (2900 + lost))
 })
 
-test('weight without a name is counted by reason, by the leaf', () => {
+test('weight that cannot be read is counted by reason', () => {
   const quality = assess(profileOf('main;unknown:a 100\nunknown:b;f 900\nmain;g 1000'), perf)
   expect(quality.unknownLeaf).toBe(0.05)
   expect(quality.unknownAnywhere).toBe(0.5)
   expect(quality.unknownByReason).toEqual([{ reason: 'no symbols', share: 0.05 }])
-  expect(quality.reasons).toEqual(['5 % of the weight has no name: 5 % no symbols.'])
+  expect(quality.reasons).toEqual([
+    '5 % of the weight cannot be read, for want of names: 5 % no symbols.',
+  ])
 })
 
 test('stacks as deep as the limit are cut: a thread and an inlined call are not walked', () => {
@@ -87,7 +90,7 @@ test('a throttled capture is used with care', () => {
 test('what would make it untrusted stands before what asks for care', () => {
   const { level, reasons } = assess(profileOf('main;unknown:a 500'), perf)
   expect(level).toBe('do not trust')
-  expect(reasons[0]).toMatch(/has no name/)
+  expect(reasons[0]).toMatch(/cannot be read/)
   expect(reasons[1]).toMatch(/too few/)
 })
 
