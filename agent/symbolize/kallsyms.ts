@@ -6,7 +6,9 @@
 // The letters are those of nm(1). There are no sizes: a symbol reaches to the
 // next one of any kind. So that nothing is named after a far neighbour, the
 // kernel's own code ends at _etext, and a module's at the end of the page after
-// its last function: the same guess that perf makes.
+// its last function: the same guess that perf makes. The code that starts the
+// kernel lies apart (_sinittext to _einittext); its memory is given back, but it
+// stays the caller of every idle CPU's loop.
 //
 // The trap: without CAP_SYSLOG the file is there and every address in it is 0.
 
@@ -31,6 +33,8 @@ export function kernelSymbols(text: Buffer): ModuleSymbols {
   if (length === 0) return { find: () => (isHidden ? 'kallsyms hidden' : 'no symbols') }
   const codeStart = addressOf(text, ' _stext\n') ?? -Infinity
   const codeEnd = addressOf(text, ' _etext\n')
+  const initStart = addressOf(text, ' _sinittext\n') ?? Infinity
+  const initEnd = addressOf(text, ' _einittext\n') ?? -Infinity
   const lastCode = new Float64Array(owners.length).fill(-Infinity)
   for (let index = 0; index < length; index++) {
     const from = owner[index]!
@@ -48,7 +52,8 @@ export function kernelSymbols(text: Buffer): ModuleSymbols {
     const from = owner[index]!
     // What is no code ends the code before it and names nothing: it reaches to its own start.
     const hasName = isCode[letter[index]!] === 1 && (from > 0 || at >= codeStart)
-    const reach = from === bpf ? at + maxBpfBytes : limits[from]!
+    const isInit = from === 0 && at >= initStart && at < initEnd
+    const reach = from === bpf ? at + maxBpfBytes : isInit ? initEnd : limits[from]!
     ranges.add(at, 0, hasName ? reach : at, name[index]!, from, ranks[letter[index]!]!)
   }
   const table = ranges.seal((spelt, from) => ({

@@ -21,6 +21,7 @@ import {
   pinMapFile,
   readExecutable,
   readMaps,
+  readStat,
   rootOf,
 } from '../target/procfs.ts'
 import { buildIdOf, readElf } from './elf.ts'
@@ -44,10 +45,11 @@ export interface ModuleFiles {
 const maxHeld = 900
 
 /**
- * @param isLiving whether the modules belong to processes of this machine that run now; otherwise
- *   (a file is rendered) paths are those of this machine's root.
+ * @param target the process that is captured; without one (a file is rendered) paths are those of
+ *   this machine's root
  */
-export function moduleFiles(isLiving: boolean): ModuleFiles {
+export function moduleFiles(target?: number): ModuleFiles {
+  const isLiving = target !== undefined
   const held = new Map<string, { fd: number; bytes: Bytes } | UnknownReason>()
   const mapsOf = new Map<number, Mapping[]>()
   const others = new Map<string, { fd: number; bytes: Bytes }>()
@@ -64,11 +66,28 @@ export function moduleFiles(isLiving: boolean): ModuleFiles {
   }
 
   function openModule(module: Module): { fd: number; bytes: Bytes } | UnknownReason {
-    const exact = isLiving ? openExact(module) : undefined
+    if (!isLiving) return openChecked(module, () => openBeneath('/', module.path))
+    const mapping = mappingOf(module)
+    const exact = mapping && openExact(module.pid, mapping)
     if (exact !== undefined) return { fd: exact, bytes: fileBytes(exact) }
-    const program = isLiving ? openChecked(module, () => openProgram(module)) : 'file unreadable'
+    // What perf read in maps has a newline of the path as \012.
+    const path = mapping?.path.replace(/ \(deleted\)$/, '') ?? module.path
+    const program = openChecked(module, () => openProgram(module.pid, path))
     if (typeof program !== 'string') return program
-    return openChecked(module, () => openBeneath(isLiving ? rootOf(module.pid) : '/', module.path))
+    const own = openChecked(module, () => openBeneath(rootOf(module.pid), path))
+    if (typeof own !== 'string' || isRunning(module.pid)) return own
+    // A child that lived for milliseconds. Most share the root of who started them, and the file
+    // has to agree all the same.
+    const shared = openChecked(module, () => openBeneath(rootOf(target!), path))
+    return typeof shared === 'string' ? 'process ended before its files were read' : shared
+  }
+
+  function isRunning(pid: number): boolean {
+    try {
+      return readStat(pid).state !== 'Z'
+    } catch {
+      return false
+    }
   }
 
   function openChecked(
@@ -89,30 +108,33 @@ export function moduleFiles(isLiving: boolean): ModuleFiles {
   }
 
   /** The program that the process runs: that one may be opened without CHECKPOINT_RESTORE, deleted or not. */
-  function openProgram({ pid, path }: Module): number {
+  function openProgram(pid: number, path: string): number {
     if (readExecutable(pid) !== path) throw new Error(`${path} is not the program`)
     return openExecutable(pid)
   }
 
-  /** The mapped inode itself; undefined without CHECKPOINT_RESTORE, or when the mapping is gone. */
-  function openExact(module: Module): number | undefined {
+  /** The mapped inode itself; undefined without CHECKPOINT_RESTORE. */
+  function openExact(pid: number, { range, path }: Mapping): number | undefined {
     try {
-      const mapping = mappingOf(module)
-      if (mapping === undefined) return undefined
-      return openPinned(pinMapFile(module.pid, mapping.range), module.path)
+      return openPinned(pinMapFile(pid, range), path)
     } catch {
       return undefined
     }
   }
 
+  /** As maps has it now; undefined when it is gone, or not to be read. */
   function mappingOf(module: Module): Mapping | undefined {
     const isIt = ({ start, end, inode }: Mapping) =>
       module.start >= start && module.start < end && inode === module.inode
     const known = mapsOf.get(module.pid)?.find(isIt)
     if (known !== undefined) return known
-    const maps = readMaps(module.pid)
-    mapsOf.set(module.pid, maps)
-    return maps.find(isIt)
+    try {
+      const maps = readMaps(module.pid)
+      mapsOf.set(module.pid, maps)
+      return maps.find(isIt)
+    } catch {
+      return undefined
+    }
   }
 
   function compare(fd: number, module: Module): UnknownReason | undefined {

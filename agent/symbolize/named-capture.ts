@@ -9,12 +9,14 @@ import { drivers } from '../capture/drivers.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
+import type { MmapRecord } from '../profile/perf-records.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Profile } from '../profile/profile.ts'
 import { readSegments } from '../profile/read-segments.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
+import { readMaps } from '../target/procfs.ts'
 import { moduleFiles } from './module-files.ts'
 import { type NameSources, nameSources, type UsedSource } from './sources.ts'
 import { symbolize } from './symbolize.ts'
@@ -88,7 +90,7 @@ async function capture(
   toolVersion.catch(() => {})
   // Between the look at the target and now its pid may have been given to another.
   checkSame(target)
-  const files = moduleFiles(true)
+  const files = moduleFiles(pid)
   const names = nameSources(files, true)
   const meter = startCpuMeter(pid, target.startTicks)
   const seconds = durationMs / 1000
@@ -150,6 +152,7 @@ async function sample(
   })
   try {
     const { profile: raw, perf } = await readSegments(running.segments, {
+      mapped: untoldMappings(description.pid),
       onModule: module => names.hold(module),
       onUse: module => names.prepare(module),
     })
@@ -163,6 +166,20 @@ async function sample(
     })
     // What was killed is cut off in the middle: that is no fault of its output.
     throw discard.aborted ? discarded() : error
+  }
+}
+
+/** perf 6.1 takes a byte above 127 in /proc/PID/maps for its end, and tells nothing of that mapping. */
+function untoldMappings(pid: number): MmapRecord[] {
+  try {
+    return readMaps(pid)
+      .filter(({ executable, inode, path }) => {
+        return executable && inode !== 0 && /[^\u0000-\u007f]/.test(path)
+      })
+      .map(mapping => ({ ...mapping, pid, isKernel: false, isData: false }))
+  } catch {
+    // Not to be read, or gone: what perf tells is all there is.
+    return []
   }
 }
 

@@ -10,9 +10,8 @@ import fs from 'node:fs'
 import type { Module, UnknownReason } from '../profile/profile.ts'
 import { fileBytes, memoryBytes } from '../target/bytes.ts'
 import type { ProcessFacts } from '../target/facts.ts'
-import { openKallsyms, openMemory, readMaps, readStatus } from '../target/procfs.ts'
-import { debugFileCandidates } from './debug-files.ts'
-import { readElf } from './elf.ts'
+import { openKallsyms, openMemory, readStatus, readVdsoStart } from '../target/procfs.ts'
+import { bytesOf } from './bytes.ts'
 import { elfSymbols } from './elf-symbols.ts'
 import { kernelSymbols } from './kallsyms.ts'
 import type { ModuleFiles } from './module-files.ts'
@@ -104,20 +103,12 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     return symbols
   }
 
-  /** With its debug files, of which only one will be read: they vanish with the target too. */
-  function holdFile(module: Module): void {
-    files.hold(module)
-    const bytes = files.bytesOf(module)
-    if (typeof bytes === 'string') return
-    for (const path of debugPathsOf(bytes, module.path)) files.open(module.pid, path)
-  }
-
   function openKernel(): ModuleSymbols {
     const fd = openKallsyms()
     if (fd === undefined) return nothing('kallsyms hidden')
     try {
       if (!isHidden(fileBytes(fd))) used.push({ module: '[kernel]', sources: ['kallsyms'] })
-      return kernelSymbols(fs.readFileSync(fd))
+      return kernelSymbols(readWhole(fd))
     } finally {
       fs.closeSync(fd)
     }
@@ -140,7 +131,7 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
 
   return {
     hold(module) {
-      if (module.kind === 'file') holdFile(module)
+      if (module.kind === 'file') files.hold(module)
       if (module.kind === 'anonymous') holdPerfMap(module.pid)
     },
     prepare(module) {
@@ -152,12 +143,14 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
   }
 }
 
-function debugPathsOf(bytes: Bytes, path: string): string[] {
-  try {
-    return debugFileCandidates(readElf(bytes), path).map(candidate => candidate.path)
-  } catch {
-    // No ELF file: whoever asks it for a name is told why there is none.
-    return []
+/** A file of /proc has no size, and is 1,300 reads of a page: into one buffer, for each more costs as much again. */
+function readWhole(fd: number): Buffer {
+  let text = Buffer.allocUnsafe(8 << 20)
+  for (let length = 0; ; ) {
+    const count = fs.readSync(fd, text, length, text.length - length, null)
+    if (count === 0) return text.subarray(0, length)
+    length += count
+    if (length === text.length) text = Buffer.concat([text], 2 * length)
   }
 }
 
@@ -180,16 +173,18 @@ function identityOf(pid: number): { readonly uid: number; readonly nspid: number
   }
 }
 
+// Two pages on x86; the largest of any machine has five.
+const maxVdsoBytes = 64 << 10
+
 /** The vdso is the same image in every process of this kernel, so our own is as good as the target's. */
 function readVdso(): Bytes | undefined {
   try {
-    const mapping = readMaps(process.pid).find(({ path }) => path === '[vdso]')
-    if (mapping === undefined) return undefined
+    const start = readVdsoStart()
+    if (start === undefined) return undefined
     const memory = openMemory(process.pid)
     try {
-      const size = mapping.end - mapping.start
-      const image = memoryBytes(memory, mapping.start, size).read(0, size)
-      return { size, read: (offset, length) => image.subarray(offset, offset + length) }
+      // It ends sooner, where nothing is mapped.
+      return bytesOf(memoryBytes(memory, start, maxVdsoBytes).read(0, maxVdsoBytes))
     } finally {
       fs.closeSync(memory)
     }

@@ -11,7 +11,6 @@ import {
   noCaller,
   type Profile,
   ProfileBuilder,
-  type UnknownReason,
 } from '../profile/profile.ts'
 import type { ModuleSymbols, SymbolFrame } from './symbols.ts'
 
@@ -47,6 +46,8 @@ type Becomes = number | readonly number[]
 
 interface Names {
   readonly symbols: ModuleSymbols
+  /** What its addresses are called that have no name. */
+  readonly fileName: string
   /** Many addresses lie in one function, whose answer is one and the same. */
   readonly known: Map<readonly SymbolFrame[], Becomes>
 }
@@ -62,13 +63,16 @@ function namer(
     const { module, value, isReturn } = frame.address
     let names = modules.get(module)
     if (names === undefined) {
-      names = { symbols: symbolsOf(module), known: new Map() }
+      names = { symbols: symbolsOf(module), fileName: fileName(module), known: new Map() }
       modules.set(module, names)
     }
     // A call that does not return may be the last instruction of its function: the byte that it
     // would return to may belong to the next one.
     const found = names.symbols.find(isReturn ? value - 1 : value)
-    if (typeof found === 'string') return builder.frame(unknownFrame(module, value, found))
+    if (typeof found === 'string') {
+      const name = `${names.fileName}+0x${hex64(value)}`
+      return builder.frame({ name, kind: 'unknown', module: module.path, reason: found })
+    }
     let becomes = names.known.get(found)
     if (becomes === undefined) {
       becomes = indexesOf(builder, module, found)
@@ -89,9 +93,11 @@ function indexesOf(
   return indexes.length === 1 ? indexes[0]! : indexes
 }
 
-function unknownFrame(module: Module, value: number, reason: UnknownReason): Frame {
-  // Kernel addresses are negative: print them as the 64 bits that they are.
-  const offset = value < 0 ? BigInt.asUintN(64, BigInt(value)) : value
-  const name = `${path.posix.basename(module.path) || module.path || '?'}+0x${offset.toString(16)}`
-  return { name, kind: 'unknown', module: module.path, reason }
+function fileName({ path: full }: Module): string {
+  return path.posix.basename(full) || full || '?'
+}
+
+/** Kernel addresses are negative: printed as the 64 bits that they are. */
+function hex64(value: number): string {
+  return value < 0 ? BigInt.asUintN(64, BigInt(value)).toString(16) : value.toString(16)
 }

@@ -122,3 +122,9 @@ test('lines of any kind give names or reasons', () => {
     if (typeof found !== 'string') expect(found[0]!.name).not.toBe('')
   }
 })
+
+test('the code that started the kernel is named: every idle CPU was called from it', () => {
+  const text = kernel.replace('ffffffffc0a00000', 'ffffffff83000100 T _einittext\nffffffffc0a00000')
+  expect(nameAt('ffffffff83000020', text)).toBe('init_function')
+  expect(nameAt('ffffffff83000100', text)).toBe('[not in the symbol table]')
+})
