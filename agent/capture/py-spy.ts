@@ -38,7 +38,7 @@ export const capturePySpy: Driver = async (description, signals) => {
         endedByItself: !run.wasAsked(),
         startedMs: run.startedMs(),
         endedMs: run.endedMs(),
-        loss: new Map(errors > 0 ? [['stack changed while it was read', errors]] : []),
+        loss: new Map(errors > 0 ? [['whose stack changed while it was read', errors]] : []),
         notes: late === undefined ? [] : [`py-spy could not keep up: it was ${late} s behind.`],
       }
     })

@@ -5,10 +5,9 @@ import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { plan } from '../plan/plan.ts'
 import { readPrivileges } from '../plan/privileges.ts'
-import { ProfileBuilder } from '../profile/profile.ts'
 import { defaultIncident } from '../publish/place.ts'
-import { redactionPolicy } from '../redact/policy.ts'
-import { redact } from '../redact/redact.ts'
+import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
+import { redactTexts } from '../redact/redact.ts'
 import { fingerprint } from '../runtimes/index.ts'
 import { readNameSources } from '../symbolize/sources.ts'
 import { type Candidate, readCandidates } from '../target/candidates.ts'
@@ -36,7 +35,8 @@ export interface Row {
 }
 
 export async function overview(settings: Settings, terminal: Terminal): Promise<void> {
-  const rows = (await readCandidates()).flatMap(candidate => rowOf(candidate, settings))
+  const policy = redactionPolicy({ customerIds: settings.customerIds })
+  const rows = (await readCandidates()).flatMap(each => rowOf(each, settings, policy))
   if (rows.length === 0) {
     throw new ProfilerError('SP_TARGET_GONE', 'no process but this one can be seen')
   }
@@ -57,17 +57,17 @@ export function printChoice(
   settings: Settings,
   terminal: Terminal,
 ): void {
-  const rows = candidates.flatMap(each => rowOf(each, settings))
+  const policy = redactionPolicy({ customerIds: settings.customerIds })
+  const rows = candidates.flatMap(each => rowOf(each, settings, policy))
   for (const row of rows.slice(0, maxShown)) printRow(row, terminal)
   terminal.emit({ targets: rows })
 }
 
-function rowOf(candidate: Candidate, settings: Settings): Row[] {
+function rowOf(candidate: Candidate, settings: Settings, policy: RedactionPolicy): Row[] {
   try {
     const row = withFacts(candidate.pid, facts => describe(candidate, facts, settings))
     // A list is pasted into a chat, and a process may be named after a customer.
-    const policy = redactionPolicy({ customerIds: settings.customerIds })
-    return [redact(new ProfileBuilder().build(), row, policy).texts]
+    return [redactTexts(row, policy)]
   } catch (error) {
     // It ended while we looked: it is no longer here.
     if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') return []

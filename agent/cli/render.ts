@@ -9,6 +9,7 @@ import { ProfilerError, systemCode } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
 import { ProfileBuilder } from '../profile/profile.ts'
 import { type ReadProfile, readProfile } from '../profile/readers.ts'
+import { widthFirst } from '../profile/width.ts'
 import { describeRendering } from '../publish/describe.ts'
 import { checkOutput } from '../publish/output.ts'
 import { publishDraft } from '../publish/publish.ts'
@@ -32,12 +33,16 @@ export async function render(
   terminal.state('reading', `Reading ${inputs.join(', ')}`)
   const builder = new ProfileBuilder()
   const read: ReadProfile[] = []
-  for (const input of inputs) read.push(await readInput(input, builder))
-  const raw = builder.build()
+  let events: readonly string[] = []
+  for (const input of inputs) {
+    read.push(await readInput(input, builder))
+    events = checkEvents(input, events, builder.events)
+  }
+  const raw = widthFirst(builder.build())
   if (!(weightOf(raw) > 0))
     throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
 
-  const files = moduleFiles(false)
+  const files = moduleFiles()
   try {
     const names = nameSources(files, read.every(isSameKernel))
     const profile = symbolize(raw, module => names.of(module))
@@ -51,6 +56,24 @@ export async function render(
   } finally {
     files.close()
   }
+}
+
+/**
+ * Several files are one picture only if they counted the same.
+ *
+ * @throws {ProfilerError} `SP_USAGE`
+ */
+function checkEvents(
+  input: string,
+  before: readonly string[],
+  after: readonly string[],
+): readonly string[] {
+  const added = after.filter(event => !before.includes(event))
+  if (before.length === 0 || added.length === 0) return after
+  throw new ProfilerError(
+    'SP_USAGE',
+    `${input} counts ${added.join(', ')}, the files before it ${before.join(', ')}: draw it by itself`,
+  )
 }
 
 async function readInput(input: string, builder: ProfileBuilder): Promise<ReadProfile> {

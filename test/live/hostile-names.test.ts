@@ -8,6 +8,7 @@ import { expect, test } from 'vitest'
 import { compile, describeWith, start, untilBusy } from '../apps/apps.ts'
 import { publish, sp } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
+import { asSidecar, compileLibrary } from './sidecar.ts'
 
 // At most fifteen bytes each, as the kernel keeps them.
 const names = {
@@ -41,7 +42,8 @@ describeWith(['perf', 'cc', 'setpriv', 'python3'], 'threads with hostile names',
     // One root for each thread: no name was cut in two or taken for another's.
     expect(new Set(folded.stacks.map(({ frames }) => frames[0])).size).toBe(all.length)
     expect(folded.share('spin')).toBeGreaterThan(0.9)
-    expect(Object.keys(receipt.tally).length).toBeGreaterThanOrEqual(3)
+    // The card is cut by the kernel: what is left of it could be the beginning of several things.
+    expect(receipt.tally).toMatchObject({ mobile: { values: 2 }, in_pan: { values: 1 } })
 
     for (const { name } of receipt.files) {
       const text = name.endsWith('.gz')
@@ -77,18 +79,26 @@ const parse = [
   'print(sum(1 for _ in tree.fromstring(sys.stdin.buffer.read()).iter()))',
 ].join('\n')
 
-describeWith(['perf', 'cc', 'setpriv', 'python3'], 'a program at a hostile path', () => {
-  test('is named, and published as it may be', async () => {
+describeWith(['perf', 'cc', 'setpriv', 'python3', 'root'], 'files at a hostile path', () => {
+  test('are named, and published as they may be', async () => {
     const folder = path.join(temporaryFolder(), 'a; b\n\x1b[31m "c" </script>', '+91 98765 43210')
     fs.mkdirSync(folder, { recursive: true })
+    // perf 6.1 tells nothing of a mapping whose path is not ASCII, and a newline as \012. A sidecar
+    // has nothing but the path to open a library by.
     const program = path.join(folder, 'sh ops;$(id)\u202e&')
-    fs.copyFileSync(compile('burn'), program)
-    const { pid } = start(program, ['60'])
+    const libraries = ['one\u00e9.so', 'two\n.so'].map(name => path.join(folder, name))
+    fs.copyFileSync(compile('host'), program)
+    fs.copyFileSync(compileLibrary('first_inner'), libraries[0]!)
+    fs.copyFileSync(compileLibrary('second_inner'), libraries[1]!)
+    const { pid } = start(program, ['60', ...libraries])
     await untilBusy(pid)
-    const { folded, receipt, read, result } = await publish([
-      ...['record', `${pid}`, '-d', '1', '-F', '499'],
-    ])
-    expect(folded.share('burn_inner')).toBeGreaterThan(0.9)
+    const { folded, receipt, read, result } = await publish(
+      ['record', `${pid}`, '-d', '1', '-F', '499'],
+      { under: asSidecar },
+    )
+    expect(folded.share('first_inner')).toBeGreaterThan(0.3)
+    expect(folded.share('second_inner')).toBeGreaterThan(0.3)
+    expect(folded.share('main')).toBeGreaterThan(0.9)
     expect(receipt.record.target.evidence).toContain('[mobile:')
     execFileSync('python3', ['-c', parse], { input: read('flame.svg') })
     for (const { name } of receipt.files) expect(read(name).includes('98765')).toBe(false)

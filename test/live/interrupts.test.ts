@@ -4,7 +4,9 @@
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
-import { compile, describeWith, start, startPython, untilBusy } from '../apps/apps.ts'
+import { captureNamed } from '../../agent/symbolize/named-capture.ts'
+import { readStat } from '../../agent/target/procfs.ts'
+import { compile, describeWith, findOnPath, start, startPython, untilBusy } from '../apps/apps.ts'
 import {
   linesOf,
   profilersOf,
@@ -90,6 +92,36 @@ describeWith(['perf', 'py-spy', 'cc', 'python3', 'setpriv'], 'a capture', () => 
     expectNothingLeft(running)
     expect(fs.readdirSync(running.output)).toEqual([])
     expect(fs.existsSync(`/proc/${running.pid}`)).toBe(true)
+  })
+
+  test.for([
+    ['succeeds', 99, undefined],
+    ['fails', 99, 'SP_TARGET_REUSED'],
+    ['is discarded', 99, 'SP_CANCELLED'],
+  ] as const)('that %s leaves no descriptor open', async ([, hertz, code]) => {
+    const { pid } = start(compile('burn'), ['60'])
+    await untilBusy(pid)
+    const discard = new AbortController()
+    if (code === 'SP_CANCELLED') setTimeout(() => discard.abort(), 500)
+    const begun = readStat(pid).startTicks - (code === 'SP_TARGET_REUSED' ? 1 : 0)
+    const capture = () => {
+      return captureNamed(
+        [{ tool: 'perf', toolPath: findOnPath('perf')!, pid, hertz, durationMs: 700 }],
+        { pid, startTicks: begun },
+        { stop: new AbortController().signal, discard: discard.signal },
+        { state() {}, tick() {} },
+      )
+    }
+    const open = () => fs.readdirSync('/proc/self/fd').length
+    const before = open()
+    await capture().then(
+      () => expect(code).toBe(undefined),
+      error => expect(error).toMatchObject({ code }),
+    )
+    // The tool's version is asked beside the capture, and may come after it.
+    for (let tries = 0; tries < 100 && open() > before; tries++) await sleep(20)
+    expect(open()).toBe(before)
+    expect(profilersOf(pid)).toEqual([])
   })
 
   test('that is stopped before anything was sampled is cancelled', async () => {

@@ -4,7 +4,7 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
-import { compile, describeWith, start, untilBusy } from '../apps/apps.ts'
+import { compile, describeWith, start, startPython, untilBusy } from '../apps/apps.ts'
 import { linesOf, type Result, sp } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
 
@@ -115,6 +115,21 @@ describeWith(rights, 'a disk that is full', () => {
     })
     expectFailure(result, 'SP_OUTPUT_FAILED', 6)
     expect(result.stderr).toContain('the disk is full')
+  })
+})
+
+describeWith([...rights, 'py-spy', 'python3', 'setpriv'], 'a temporary folder that is full', () => {
+  test('is told where a tool needs it', async () => {
+    const { pid } = startPython('burn.py', 60)
+    await untilBusy(pid)
+    const folder = temporaryFolder()
+    const full = `mount -t tmpfs -o size=4k none ${folder} && head -c 4k /dev/zero >${folder}/full`
+    const result = await sp(['record', `${pid}`, '-d', '1', '--tool', 'py-spy', '--json'], {
+      under: ['unshare', '-m', 'sh', '-c', `${full}; exec "$@"`, 'sh'],
+      env: { TMPDIR: folder },
+    })
+    expect(result.code).not.toBe(0)
+    expect(linesOf(result).at(-1)!.error!.message).toMatch(/No space left|full/)
   })
 })
 

@@ -32,7 +32,7 @@ describeWith(['perf', 'cc', 'setpriv', 'mkfifo', 'root'], 'a perf map', () => {
   /** What the code at this line of a map is called, asked without a capture. */
   function nameOf(pid: number, line: string): string {
     const start = Number.parseInt(line, 16)
-    const files = moduleFiles(true)
+    const files = moduleFiles(pid)
     try {
       const names = nameSources(files, true)
       const place = { path: '[anon]', start, end: start + 4096, fileOffset: 0 }

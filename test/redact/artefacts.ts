@@ -24,6 +24,7 @@ export const page: Page = {
     level: 'trusted',
     reasons: [],
     samples: 29_970,
+    unreadable: 0,
     unknownLeaf: 0,
     unknownAnywhere: 0,
     unknownByReason: [],
