@@ -3,8 +3,8 @@
 //
 //     %39876&#53;४3210  →  9876543210
 //
-// Escapes are undone first (entities, percent, `\u0039`, `\x39`, `\071`), again if that made new
-// ones; then each character is folded: compatibility forms, digits of every script, look-alikes of
+// Escapes are undone first (entities, percent, `\u0039`, `\x39`, `\071`, quoted-printable, those of
+// mangled names, the colours of a terminal), again if that made new ones; then each character is folded: compatibility forms, digits of every script, look-alikes of
 // Latin letters, dashes, spaces. What shows nothing is left out.
 //
 // A character is folded on its own, never with its neighbours, so that every character of the view
@@ -50,7 +50,8 @@ export function readRange(
 }
 
 // In C++ every other name has an `&` and in C# a `\`, so only what begins an escape counts.
-const escapes = /&(?:#|amp|[a-zA-Z]{2,8}[;:])|%[0-9a-fA-FuU]|\\[xuU0-3]/g
+const escapes =
+  /&(?:#|amp|[a-zA-Z]{2,8}[;:])|%[0-9a-fA-FuU]|\\[xuU0-3]|=[2-7][0-9a-fA-F]|\$(?:u[0-9a-fA-F]|SP\$)|_000(?:2[b-fB-F]|40)|[\u001b\u009b]/g
 const mayDiffer = new RegExp(`${escapes.source}|[\\u0000-\\u001f\\u007f-\\uffff]`)
 
 function identity(text: string): Canonical {
@@ -109,6 +110,14 @@ function readEscape(text: string, at: number): Escape | undefined {
     case '%':
     case '\\':
       return readBytes(text, at) ?? readCodePoint(text, at)
+    case '=':
+      return readQuoted(text, at)
+    case '$':
+    case '_':
+      return readMangled(text, at)
+    case '\u001b':
+    case '\u009b':
+      return readControl(text, at)
     default:
       return undefined
   }
@@ -190,6 +199,36 @@ function readCodePoint(text: string, at: number): Escape | undefined {
     : codePoint(Number.parseInt((plain ?? braced)!, 16), found.length)
 }
 
+// `=39=38`, `98765=343210`, `(=39876543210`. Most that look so are values, `n=39876543210`: only what
+// stands beside another one counts, or a digit that follows a digit or that nothing is the name of.
+const quoted =
+  /=([2-7][0-9a-fA-F])(?:(?==[2-7][0-9a-fA-F])|(?<==[2-7][0-9a-fA-F]=..)|(?<=(?:^|[\d([{,;./])=3\d))/y
+
+function readQuoted(text: string, at: number): Escape | undefined {
+  const [found, hex] = match(quoted, text, at) ?? []
+  return found === undefined ? undefined : codePoint(Number.parseInt(hex!, 16), found.length)
+}
+
+// Rust's `$u40$` and `$SP$`, which is its `@`; JNI's `_00040`. JNI writes digits as they are, and
+// `_00039876543210` is a counter: of its escapes, only what stands inside a value counts.
+const mangled = /\$u([0-9a-fA-F]{1,6})\$|\$(SP)\$|_000(2[b-fB-F]|40)/y
+
+function readMangled(text: string, at: number): Escape | undefined {
+  const [found, rust, sp, jni] = match(mangled, text, at) ?? []
+  if (found === undefined) return undefined
+  if (sp !== undefined) return { text: '@', length: found.length }
+  return codePoint(Number.parseInt((rust ?? jni)!, 16), found.length)
+}
+
+// ECMA-48: parameters, intermediates, and a character that ends it. `ESC [ 0 m` is the plain colour.
+export const controlSequences = /(?:\u001b\[|\u009b)[0-?]{0,32}[ -/]{0,4}[@-~]/g
+const control = new RegExp(controlSequences, 'y')
+
+function readControl(text: string, at: number): Escape | undefined {
+  const found = match(control, text, at)?.[0]
+  return found === undefined ? undefined : { text: '', length: found.length }
+}
+
 function codePoint(value: number, length: number): Escape | undefined {
   return value <= 0x10ffff ? { text: String.fromCodePoint(value), length } : undefined
 }
@@ -233,7 +272,8 @@ function foldedCodePoint(point: number): string {
 function foldedCharacter(character: string): string {
   const point = character.codePointAt(0)!
   if (/[\t\n\r\p{Z}]/u.test(character)) return ' '
-  if (/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}]/u.test(character)) return ''
+  // U+FFFD is what redaction itself makes of a control character.
+  if (/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\ufffd]/u.test(character)) return ''
   if (/\p{Nd}/u.test(character)) return digitOf(point)
   return confusables.get(character) ?? character
 }

@@ -1,4 +1,5 @@
-// An organisation's own ids: `cust_` and fourteen letters and digits, and what it configures.
+// An organisation's own ids: `cust_` and fourteen letters and digits, also as `CUST_` and `cust-`, and
+// what it configures.
 //
 // A configured pattern runs on every name of every profile, so it may only be what cannot take
 // long: characters, classes and bounded counts in a row. Groups, alternatives, `*`, `+` and `.` are
@@ -34,11 +35,12 @@ export function customerIdRules(patterns: readonly CustomerIdPattern[]): Custome
 
 /** Adds the ids of a text: the default shape, then the configured ones. */
 export function findCustomerIds(text: string, rules: readonly CustomerIdRule[], hits: Hit[]): void {
-  for (let at = text.indexOf(prefix); at >= 0; at = text.indexOf(prefix, at + 1)) {
+  for (const { index, 0: found } of text.matchAll(prefix)) {
     if (hits.length > enoughHits) return
-    const start = at + prefix.length
-    if (isDefaultId(text.slice(Math.max(0, at - 2), at), text.slice(start, start + idLength + 1))) {
-      hits.push({ class: 'customer_id', start: at, end: start + idLength })
+    const start = index + found.length
+    const before = text.slice(Math.max(0, index - 2), index)
+    if (isDefaultId(before, found, text.slice(start, start + idLength + 1))) {
+      hits.push({ class: 'customer_id', start: index, end: start + idLength })
     }
   }
   for (const rule of rules) {
@@ -49,16 +51,19 @@ export function findCustomerIds(text: string, rules: readonly CustomerIdRule[], 
   }
 }
 
-const prefix = 'cust_'
+const prefix = /cust[_-]/gi
 const idLength = 14
 
 /** `after` is the fourteen characters and one more. */
-function isDefaultId(before: string, after: string): boolean {
+function isDefaultId(before: string, found: string, after: string): boolean {
   const id = after.slice(0, idLength)
   if (!/^[A-Za-z0-9]{14}$/.test(id)) return false
   // Words that go on (`cust_authenticationService`) are a name, and so is what follows `locust_`.
+  const isWord = /^[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,}){0,4}(?:[A-Z][a-z]{0,2})?$/.test(id)
+  // `CUST_AUTHENTICATION` and `cust-authentication`, a constant and a class of a style sheet.
+  if (found !== 'cust_') return !isWord && !/^[A-Z]+$/.test(id)
   const isAlone = before !== 'lo' && !/[A-Za-z0-9]/.test(after.slice(idLength))
-  return isAlone || !/^[A-Z]?[a-z]{2,}(?:[A-Z][a-z]{2,}){0,4}(?:[A-Z][a-z]{0,2})?$/.test(id)
+  return isAlone || !isWord
 }
 
 // Where a pattern would find something in these, it would find something in every profile.

@@ -49,7 +49,7 @@ export function detect(text: string, rules: readonly CustomerIdRule[]): Hit[] {
   if (text.includes('..', text.length - 12) || text.includes('\u2026', text.length - 12)) {
     findCutValues(text, hits)
   }
-  if (rules.length > 0 || seen & underscore) findCustomerIds(text, rules, hits)
+  if (rules.length > 0 || seen & joint) findCustomerIds(text, rules, hits)
   return hits.length > 1 ? withoutOverlap(hits) : hits
 }
 
@@ -61,21 +61,23 @@ const closing = 8
 const at = 16
 const slash = 32
 const dot = 64
-const underscore = 128
+const joint = 128
 // Of the whole text.
 const threeMasks = 256
+// Of the whole text, or of a `=` that may begin `=40`.
 const spelt = 512
 
-const marks = new Uint8Array(128)
+const marks = new Uint16Array(128)
 for (const [characters, mark] of [
   ['0123456789', digit],
-  ['xX*', mask],
-  [' \t-._/:()', gap],
+  ['xX*#', mask],
+  [" \t-._/:(),'", gap],
   [' _-])}>', closing],
   ['@', at],
   ['/\\', slash],
   ['.', dot],
-  ['_', underscore],
+  ['_-', joint],
+  ['=', spelt],
 ] as const) {
   for (const character of characters) marks[character.charCodeAt(0)]! |= mark
 }

@@ -18,6 +18,7 @@ export const underscore = 3
 export const bracket = 4 // around the code of a country or a region
 export const slash = 5
 export const colon = 6
+export const comma = 7 // or an apostrophe, alone: `98765,43210`
 
 export function readGroups(text: string, from: number): Groups {
   const groups: Groups = { start: [], end: [], gap: [], digits: '', offset: [] }
@@ -35,6 +36,11 @@ export function readGroups(text: string, from: number): Groups {
       // Two dots are a range, three say that something was cut out.
       if (found === 0 || (found === dot && kind === dot)) break
       kind = Math.max(kind, found)
+    }
+    // `, ` separates values: a comma is a gap only where nothing else is.
+    if (kind === 0 && isComma(text.charCodeAt(at))) {
+      kind = comma
+      next = at + 1
     }
     if (kind === 0 || !isDigit(text.charCodeAt(next))) return groups
     groups.gap.push(kind)
@@ -63,6 +69,10 @@ function gapKind(code: number): number {
     default:
       return 0
   }
+}
+
+function isComma(code: number): boolean {
+  return code === 0x2c || code === 0x27
 }
 
 export function isDigit(code: number): boolean {

@@ -41,7 +41,8 @@ function plain(text: string): string {
   return needsDecoding.test(text) ? fold(withoutEscapes(text)) : text
 }
 
-const needsDecoding = /&(?:#|[a-z]{2,8}[;:]|amp)|%[0-9a-fu]|\\[xu0-3]|[^\x20-\x7e]/i
+const needsDecoding =
+  /&(?:#|[a-z]{2,8}[;:]|amp)|%[0-9a-fu]|\\[xu0-3]|=[2-7][0-9a-f]|\$(?:u|sp\$)|_000[24]|[^\x20-\x7e]/i
 
 // As deep as two programs and a file format can nest them, and one more than redaction goes.
 const maxRounds = 4
@@ -51,6 +52,7 @@ function withoutEscapes(text: string): string {
   for (let round = 0; round < maxRounds; round++) {
     const before = now
     now = now.replace(entity, readEntity).replace(bytes, readBytes).replace(unit, readUnit)
+    now = now.replace(quoted, readQuoted).replace(mangled, readMangled).replace(control, '')
     if (now === before) break
   }
   return now
@@ -105,6 +107,24 @@ function readUnit(found: string, plain?: string, braced?: string): string {
   return character(Number.parseInt((plain ?? braced)!, 16)) ?? found
 }
 
+// Quoted-printable: two beside each other, or one digit inside a number or at its beginning.
+const quoted = /(?:=[2-7][0-9a-f]){2,4096}|(?<=^|[\d([{,;./])=3\d/gi
+
+function readQuoted(run: string): string {
+  return Buffer.from(run.replaceAll('=', ''), 'hex').toString('latin1')
+}
+
+// Of Rust, and of JNI for what is no letter and no digit.
+const mangled = /\$u([0-9a-f]{1,6})\$|_000(2[b-f]|40)|\$sp\$/gi
+
+function readMangled(found: string, rust?: string, jni?: string): string {
+  const hex = rust ?? jni
+  return hex === undefined ? '@' : (character(Number.parseInt(hex, 16)) ?? found)
+}
+
+// The colours of a terminal.
+const control = /(?:\u001b\[|\u009b)[0-?]{0,32}[ -/]{0,4}[@-~]/g
+
 function character(value: number): string | undefined {
   return value <= 0x10ffff ? String.fromCodePoint(value) : undefined
 }
@@ -116,7 +136,7 @@ function fold(text: string): string {
     .map(part => part.replace(/[\u3300-\u33ff\ufdf0-\ufdfc]/g, '\ufdd0').normalize('NFKD'))
     .join('\u2026')
     .replace(/[\s\p{Z}]/gu, ' ')
-    .replace(/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}]/gu, '')
+    .replace(/[\p{Cc}\p{Cf}\p{M}\p{Default_Ignorable_Code_Point}\ufffd]/gu, '')
     .replace(
       /[^\u0000-\u007f]/gu,
       one => confusables.get(one) ?? (isDigit.test(one) ? digit(one) : one),

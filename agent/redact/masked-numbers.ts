@@ -1,4 +1,4 @@
-// Numbers that somebody masked before logging them: `4xxx-xxxx-xxxx-1234`, `411111******1111`.
+// Numbers that somebody masked before logging them: `4xxx-xxxx-xxxx-1234`, `411111******1111`, `411111######1111`.
 //
 // What is left of a card still says whose bank it is and how it ends, which is why such a number
 // counts as one. The trap is that `x` is a letter: `0xxxxx`, `foo_xxx` and `****` are names.
@@ -19,11 +19,11 @@ export function findMaskedNumbers(text: string, hits: Hit[]): void {
   }
 }
 
-const maskRun = /[xX*\u2022]{3}/g
+const maskRun = /[xX*#\u2022]{3}/g
 
 function classify(text: string, start: number, end: number): PersonalClass | undefined {
   const number = text.slice(start, end).replace(/[ -]/g, '')
-  const shape = /^(\d*)([xX*\u2022]+)(\d*)$/.exec(number)
+  const shape = /^(\d*)([xX*#\u2022]+)(\d*)$/.exec(number)
   if (shape === null) return undefined
   const [, head = '', mask = '', tail = ''] = shape
   // A letter beside `x` makes it part of a word, unless it is too long for one.
@@ -35,6 +35,7 @@ function classify(text: string, start: number, end: number): PersonalClass | und
     return /^-?[. \u2026*xX]{1,3}/.test(text.slice(end, end + 3)) ? 'card' : undefined
   }
   if (head === '' && tail === '') return undefined
+  if (mask.length >= 4 && withCode.test(number)) return 'mobile'
   if (number.length >= 13 && number.length <= 19 && mask.length >= 4) {
     return head === '' || /^[2-68]/.test(head) ? 'card' : undefined
   }
@@ -44,6 +45,9 @@ function classify(text: string, start: number, end: number): PersonalClass | und
   // `**** 1234`: the end of a card as receipts print it. Stars only, for `xxxx1234` is a name.
   return mask.length >= 4 && /^[*\u2022]+$/.test(mask) && tail.length === 4 ? 'card' : undefined
 }
+
+// `+91-98xxxxxx10`, `098xxxxxx10`: ten characters after the code of the country or of a trunk.
+const withCode = /^(?:(?:00|0)?91|00?)(?=[6-9xX*#\u2022]).{10}$/
 
 // Nineteen digits and a gap after every four, and a bit: further away is another number.
 const farthest = 26
@@ -60,7 +64,14 @@ function walk(text: string, from: number, step: 1 | -1): number {
 }
 
 function isPart(code: number): boolean {
-  return (code >= 48 && code <= 57) || code === 120 || code === 88 || code === 42 || code === 0x2022
+  return (
+    (code >= 48 && code <= 57) || // digits
+    code === 0x78 || // x
+    code === 0x58 || // X
+    code === 0x2a || // *
+    code === 0x23 || // #
+    code === 0x2022
+  )
 }
 
 function isLetter(code: number): boolean {

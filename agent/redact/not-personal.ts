@@ -13,7 +13,20 @@ export function isNotPersonal(text: string, start: number, end: number): boolean
     isInside(uuid, text, start, end) ||
     isInside(goVersion, text, start, end) ||
     isInside(ipv4, text, start, end) ||
+    isChunk(text, start, end) ||
+    (text[end] === ':' && arn.test(text.slice(Math.max(0, start - 64), start))) ||
     /(?<![\w.])0\.$/.test(text.slice(Math.max(0, start - 4), start)) // a fraction
+  )
+}
+
+// What stands before the account in the name of a resource of AWS: `arn:aws:iam::123456789012:role/x`.
+const arn = /(?<![\w-])arn:aws[a-z-]{0,10}:[a-z0-9-]{1,24}:[a-z0-9-]{0,20}:$/
+
+/** `chunk-6789012345.js`: a hash of a bundler. */
+function isChunk(text: string, start: number, end: number): boolean {
+  return (
+    /(?<![A-Za-z])chunk[-.]$/.test(text.slice(Math.max(0, start - 7), start)) &&
+    /^\.(?:[cm]?js|css|map)(?![A-Za-z0-9])/.test(text.slice(end, end + 5))
   )
 }
 

@@ -12,6 +12,7 @@ import { enoughHits, type Hit, type PersonalClass } from './classes.ts'
 import {
   bracket,
   colon,
+  comma,
   type Groups,
   isDigit,
   loose,
@@ -60,6 +61,7 @@ function findInGroups(text: string, groups: Groups, hits: Hit[]): void {
     for (; count >= shortest; count -= sizes.pop()!) {
       if (sizes.length > mostGroups && !isWholeRow(groups, first, sizes)) continue
       const window = windowOf(text, groups, first, sizes)
+      if (window.kind === comma && isPartOfList(groups, first, sizes)) continue
       const found = classify(window)
       if (found === undefined) continue
       hits.push({ class: found, start: withPlus(text, window.start), end: window.end })
@@ -87,6 +89,16 @@ function isWholeRow({ start, end }: Groups, first: number, sizes: readonly numbe
   const sizeAt = (group: number) => (end[group] ?? 0) - (start[group] ?? 0)
   const [size] = sizes
   return isUniform(sizes) && sizeAt(first - 1) !== size && sizeAt(first + sizes.length) !== size
+}
+
+/** `12345,98765,43210`: the values before or after are of the same size. */
+function isPartOfList({ start, end, gap }: Groups, first: number, sizes: readonly number[]) {
+  const after = first + sizes.length
+  const isAlike = (group: number, size: number) => end[group]! - start[group]! === size
+  return (
+    (gap[first - 1] === comma && isAlike(first - 1, sizes[0]!)) ||
+    (gap[after - 1] === comma && isAlike(after, sizes.at(-1)!))
+  )
 }
 
 function windowOf(
@@ -120,7 +132,9 @@ function classifyOne(window: Window): PersonalClass | undefined {
   // Also what a fixed width was filled up to with zeros.
   const digits = window.digits.replace(/^0+(?=\d{12})/, '')
   if (window.plus && nationalSizes(window) !== undefined) return 'mobile'
-  if (digits.length === 12 && digits[0]! > '1' && isVerhoeff(digits)) return 'aadhaar'
+  // `v201005082020`: the qualifier of a build.
+  if (digits.length === 12 && digits[0]! > '1' && isVerhoeff(digits) && !isTime(digits))
+    return 'aadhaar'
   if (nationalSizes(window) !== undefined) return 'mobile'
   if (digits.length === 12 && digits[0]! > '1' && isAadhaarContext(window)) return 'aadhaar'
   if (isCard(digits)) return 'card'
@@ -152,7 +166,8 @@ function isAadhaarGroups(window: Window): boolean {
     return kind <= underscore && sizes.length <= mostGroups && isAadhaarContext(window)
   }
   if (kind <= underscore && sizes.length <= mostGroups && isAadhaarContext(window)) return true
-  if (isPrinted) return kind !== bracket
+  // Three sizes of a kernel, `<2048,4096,8192>`, are not.
+  if (isPrinted) return kind !== bracket && kind !== comma
   if (isUniform(sizes)) return kind <= underscore
   return kind === loose && sizes.length <= 3 && Math.min(...sizes) >= 3
 }
@@ -160,7 +175,7 @@ function isAadhaarGroups(window: Window): boolean {
 /** As embossed, 4-4-4-4, it is one even when Luhn fails. */
 function isCardGroups(window: Window): boolean {
   const { digits, sizes, kind } = window
-  if (kind === bracket || !hasCardPrefix(digits)) return false
+  if (kind === bracket || kind === comma || !hasCardPrefix(digits)) return false
   const isEmbossed = sizes.slice(0, -1).every(size => size === 4) && sizes.at(-1)! <= 4
   if (isEmbossed && kind === loose && digits.length === 16 && !isPidList(window)) return true
   if (!isCard(digits)) return false
@@ -174,13 +189,37 @@ const cardShapes = new Set(['4-6-5', '4-6-4', '8-8', '6-10', '4-12', '12-4', '6-
 
 function isMobileGroups(window: Window): boolean {
   const sizes = nationalSizes(window)
-  if (sizes === undefined || window.kind > bracket) return false
+  if (sizes === undefined) return false
+  if (window.kind === comma) return isMobileList(window, sizes)
+  if (window.kind > bracket) return false
   const hasCode = window.plus || window.digits.startsWith('0091')
   if (hasCode || isMobileContext(window)) return true
   if (window.kind === bracket || isPidList(window)) return false
   if (sizes.length === 1 || isUniform(sizes)) return true
   const shape = sizes.join('-')
   return mobileShapes.has(shape) || (window.kind === loose && looseMobileShapes.has(shape))
+}
+
+/** `98765,43210`, `987'654'3210`, and not `9,876,543,210`: that is an amount. */
+function isMobileList(window: Window, sizes: readonly number[]): boolean {
+  if (window.sizes.length !== sizes.length && !window.plus) return false
+  const shape = sizes.join('-')
+  if (shape !== '5-5' && !mobileShapes.has(shape)) return false
+  if (window.plus || isMobileContext(window)) return true
+  return !isPidList(window) && !groupsOf(window).every(isRound)
+}
+
+function groupsOf({ digits, sizes }: Window): number[] {
+  let end = 0
+  return sizes.map(size => {
+    end += size
+    return Number(digits.slice(end - size, end))
+  })
+}
+
+/** `<65536,98304>`, `(640,480,1920)`: sizes. */
+function isRound(value: number): boolean {
+  return value % 16 === 0 || value % 100 === 0 || (value + 1) % 1024 === 0
 }
 
 const mobileShapes = new Set(['4-3-3', '3-3-4', '3-4-3'])
@@ -211,7 +250,7 @@ function nationalSizes({ digits, sizes }: Window): number[] | undefined {
   return national
 }
 
-const prefixes = new Set(['', '0', '91', '091', '910', '0091', '00910'])
+const prefixes = new Set(['', '0', '00', '91', '091', '910', '0091', '00910'])
 
 /** `5-5`, `3-3-3-3`, `1-1-1-…`: all of one size. */
 function isUniform(sizes: readonly number[]): boolean {
@@ -235,7 +274,7 @@ function isMobileContext({ text, start }: Window): boolean {
 
 /** `pids 65432 12345`: numbers of processes come in groups as well. */
 function isPidList({ text, start }: Window): boolean {
-  return /(?<![a-z])(?:p?pid|tid|tgid|thread|line|port)s?[^a-z]{0,24}$/i.test(
+  return /(?<![a-z])(?:-[pt]|p?pid|tid|tgid|thread|line|port)s?[^a-z]{0,24}$/i.test(
     wordsBefore(text, start),
   )
 }

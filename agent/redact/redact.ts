@@ -9,6 +9,7 @@
 
 import { ProfilerError } from '../errors.ts'
 import type { Column, Frame, Profile } from '../profile/profile.ts'
+import { controlSequences } from './canonical.ts'
 import type { PersonalClass } from './classes.ts'
 import { find } from './find.ts'
 import type { RedactionPolicy } from './policy.ts'
@@ -129,13 +130,15 @@ const longestText = 1024 * 1024
 /**
  * The text as every artefact can hold it, so that what is looked at here is what is printed there.
  *
- * Tags and variation selectors of plane 14 show nothing and can spell any text: no name has them.
+ * The colours of a terminal show nothing here. Tags and variation selectors of plane 14 show
+ * nothing anywhere and can spell any text: no name has them.
  */
 function printable(text: string): string {
   const kept = text.length > longestText ? `${text.slice(0, longestText)}…` : text
   if (/^[\x20-\x7e]*$/.test(kept)) return kept
   return kept
     .toWellFormed()
+    .replace(controlSequences, '')
     .replace(/[\u{e0000}-\u{e0fff}]/gu, '')
     .replace(/[\t\n\r]+/g, ' ')
     .replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')

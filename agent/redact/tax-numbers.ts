@@ -20,7 +20,9 @@ export function findTaxNumbers(text: string, hits: Hit[]): void {
     if (hits.length > enoughHits) return
     const isCertain = found === found.toUpperCase()
     if (!isCertain && !isPanContext(text, index, index + found.length)) continue
-    if (found.slice(5, 9) === '0000' || isNotPersonal(text, index, index + found.length)) continue
+    const end = index + found.length
+    if (found.slice(5, 9) === '0000' || isNotPersonal(text, index, end)) continue
+    if (isStandard(found.slice(5, 9)) && beginsWord.test(text.slice(end, end + 2))) continue
     hits.push({ class: 'in_pan', start: index, end: index + found.length })
   }
   for (const shape of [groupedPan, spacedPan]) {
@@ -41,6 +43,14 @@ const groupedPan =
 // `A B C P K 1 2 3 4 L`
 const spacedPan =
   /(?<![A-Za-z0-9])[A-Z]([ ._-])[A-Z]\1[A-Z]\1[ABCEFGHJKLPT]\1[A-Z]\1\d\1\d\1\d\1\d\1[A-Z](?![A-Za-z0-9])/g
+
+// The last capital begins a word of its own: `ABCPK1024Private`, `ABCPK1024PRIVATE`.
+const beginsWord = /^(?:[a-z]|[A-Z]{2})/
+
+/** `MLKEM1024PrivateKey`, `HKSCS2001Mapping`: the year or the size in the name of a standard. */
+function isStandard(number: string): boolean {
+  return /^(?:19|20[0-4])/.test(number) || Number(number) % 256 === 0 || Number(number) % 100 === 0
+}
 
 /** In small letters only where a word beside it says what it is: `span` and `expand` do not. */
 function isPanContext(text: string, start: number, end: number): boolean {

@@ -19,16 +19,32 @@ describe('the canonical view', () => {
     ['🅐🅑', 'AB'],
     ['1\u20132\u00a03\u00b74', '1-2 3.4'],
     ['aditi&commat;example', 'aditi@example'],
+    ['$u39$8$u40$7$SP$6', '98@7@6'],
+    ['aditi_00040example_0002ecom', 'aditi@example.com'],
+    ['=39=38=40', '98@'],
+    ['98765=343210', '9876543210'],
+    ['f(=39876543210)', 'f(9876543210)'],
+    ['98765\u001b[0m43210', '9876543210'],
+    ['98765\\x1b[1;31m43210', '9876543210'],
   ])('of %s is %s', ([text, view]) => {
     expect(canonical(text!)?.text).toBe(view)
   })
 
-  test.for(['std::vector<int>&&', 'a && b', '100%', 'C:\\temp', 'operator%=', 'x'.repeat(1000)])(
-    'of %s is the text itself',
-    text => {
-      expect(canonical(text)).toBeUndefined()
-    },
-  )
+  test.for([
+    'std::vector<int>&&',
+    'a && b',
+    '100%',
+    'C:\\temp',
+    'operator%=',
+    'n[1]',
+    'x'.repeat(1000),
+  ])('of %s is the text itself', text => {
+    expect(canonical(text)).toBeUndefined()
+  })
+
+  test.for(['n=39876543210', 'run_00039876543210', 'Foo$u'])('of %s undoes nothing', text => {
+    expect(canonical(text)?.text ?? text).toBe(text)
+  })
 
   test('has for each character where it came from', () => {
     const text = 'a&#57;\u200b%39z'

@@ -253,6 +253,17 @@ export const encodings: readonly Encoding[] = [
     encode: value => encodeURIComponent(script(0x966)(value, undefined as never)),
   },
   {
+    name: 'quoted-printable',
+    classes: all,
+    encode: value => each(value, c => `=${hex(c, 2).toUpperCase()}`),
+  },
+  { name: 'Rust escapes', classes: all, encode: value => each(value, c => `$u${hex(c, 2)}$`) },
+  {
+    name: 'one colour of a terminal',
+    classes: withDigits,
+    encode: (value, random) => one(value, /\d/g, c => `${c}\u001b[0m`, random),
+  },
+  {
     name: 'base64',
     classes: [...withDigits, ...addresses, 'customer_id'],
     encode: value => Buffer.from(value).toString('base64'),
@@ -289,6 +300,7 @@ export const encodings: readonly Encoding[] = [
     classes: ['mobile'],
     encode: value => `(+91) ${value.slice(0, 4)} ${value.slice(4, 7)} ${value.slice(7)}`,
   },
+  { name: 'a comma', classes: ['mobile'], encode: grouped(',') },
   { name: 'trunk zero', classes: ['mobile'], encode: value => `0${value}` },
   {
     name: 'cut by a width',
@@ -299,6 +311,8 @@ export const encodings: readonly Encoding[] = [
   { name: '&#64;', classes: addresses, encode: value => value.replace('@', '&#64;') },
   { name: '&commat;', classes: addresses, encode: value => value.replace('@', '&commat;') },
   { name: '%40', classes: addresses, encode: value => value.replace('@', '%40') },
+  { name: '_00040', classes: addresses, encode: value => value.replace('@', '_00040') },
+  { name: '=40', classes: ['email'], encode: value => value.replace('@', '=40') },
   { name: '[at]', classes: ['email'], encode: value => value.replace('@', '[at]') },
   {
     name: ' (at) … (dot) ',
@@ -310,6 +324,16 @@ export const encodings: readonly Encoding[] = [
     name: 'masked',
     classes: ['card'],
     encode: value => `${value.slice(0, 6)}${'*'.repeat(value.length - 10)}${value.slice(-4)}`,
+  },
+  {
+    name: 'masked with #',
+    classes: ['card'],
+    encode: value => `${value.slice(0, 6)}${'#'.repeat(value.length - 10)}${value.slice(-4)}`,
+  },
+  {
+    name: 'masked, with its country code',
+    classes: ['mobile'],
+    encode: value => `+91-${value.slice(0, 2)}xxxxxx${value.slice(-2)}`,
   },
   {
     name: 'masked in groups',

@@ -148,6 +148,12 @@ describe('every string of a profile', () => {
   test('what no artefact can hold as it is becomes what it can', () => {
     expect(safe('a\tb\r\nc\u0000d\ud800e')).toBe('a b c\ufffdd\ufffde')
     expect(safe('98765\n43210\u0000')).toMatch(/^\[mobile:\w{6}\]/)
+    expect(safe('98765\u000143210')).toMatch(/^\[mobile:\w{6}\]$/)
+  })
+
+  test('the colours of a terminal, which show nothing here, are dropped', () => {
+    expect(safe('\u001b[1;31mhandle\u001b[0m')).toBe('handle')
+    expect(safe('98765\u001b[0m43210')).toMatch(/^\[mobile:\w{6}\]$/)
   })
 
   test('a text of megabytes is cut, and so is the value at the cut', () => {
