@@ -10,7 +10,7 @@ import { weightOf } from '../profile/call-tree.ts'
 import { ProfileBuilder } from '../profile/profile.ts'
 import { type ReadProfile, readProfile } from '../profile/readers.ts'
 import { widthFirst } from '../profile/width.ts'
-import { describeRendering } from '../publish/describe.ts'
+import { describeRendering, type Rendering } from '../publish/describe.ts'
 import { checkOutput } from '../publish/output.ts'
 import { publishDraft } from '../publish/publish.ts'
 import { moduleFiles } from '../symbolize/module-files.ts'
@@ -31,6 +31,20 @@ export async function render(
   const startedAt = new Date()
   const beganMs = monotonicMs()
   terminal.state('reading', `Reading ${inputs.join(', ')}`)
+  const named = await readNamed(inputs)
+  const draft = describeRendering(named, { settings, startedAt, version: version() })
+  const receipt = await publishDraft(draft, { settings, formats }, beganMs)
+  // What goes to standard output is the picture itself: nothing else may.
+  if (settings.output !== '-') printReceipt(receipt, terminal)
+}
+
+/**
+ * All inputs as one profile with names. By itself, so that the addresses and the symbol tables,
+ * which are most of the memory, can be let go of before anything is drawn.
+ *
+ * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_USAGE`, and what the readers throw
+ */
+async function readNamed(inputs: readonly string[]): Promise<Rendering> {
   const builder = new ProfileBuilder()
   const read: ReadProfile[] = []
   let events: readonly string[] = []
@@ -46,13 +60,8 @@ export async function render(
   try {
     const names = nameSources(files, read.every(isSameKernel))
     const profile = symbolize(raw, module => names.of(module))
-    const draft = describeRendering(
-      { profile, read, symbols: names.used().sources, problems: names.used().problems },
-      { settings, startedAt, version: version() },
-    )
-    const receipt = await publishDraft(draft, { settings, formats }, beganMs)
-    // What goes to standard output is the picture itself: nothing else may.
-    if (settings.output !== '-') printReceipt(receipt, terminal)
+    const { sources: symbols, problems } = names.used()
+    return { profile, read, symbols, problems }
   } finally {
     files.close()
   }

@@ -45,7 +45,7 @@ export class Frames {
   readonly #modules: Modules
   readonly #whenUsed: (module: Module) => void
   readonly #outside = new Map<number, { module: Module; frames: AddressTable }>()
-  readonly #byModule = new Map<Module, { name: string; frames: Map<number, number> }>()
+  readonly #byModule = new Map<Module, { name: string; frames: AddressTable }>()
   #count = 0
   #unmappedFrame = -1
 
@@ -118,17 +118,18 @@ export class Frames {
   #at(module: Module, value: number, back: number): number {
     let known = this.#byModule.get(module)
     if (known === undefined) {
-      known = { name: fileName(module.path), frames: new Map() }
+      known = { name: fileName(module.path), frames: new AddressTable() }
       this.#byModule.set(module, known)
       this.#whenUsed(module)
     }
-    const key = value * 2 + back
-    let frame = known.frames.get(key)
-    if (frame === undefined) {
+    const high = Math.floor(value / 0x1_0000_0000)
+    const low = (value - high * 0x1_0000_0000) | 0
+    let frame = known.frames.get(low, high, back)
+    if (frame < 0) {
       const address = { module, value, isReturn: back === isReturn }
       frame = this.#builder.frame(unnamed(known.name, address))
       this.#count++
-      known.frames.set(key, frame)
+      known.frames.set(low, high, back, frame)
     }
     return frame
   }

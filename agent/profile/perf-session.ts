@@ -31,7 +31,7 @@ import { Tasks } from './perf-tasks.ts'
 import type { Module, ProfileBuilder } from './profile.ts'
 
 export interface PerfDataOptions {
-  /** What is mapped before the first record, for where perf may not say so. */
+  /** What is mapped before the first record: perf says it later, or not at all. */
   readonly mapped?: readonly MmapRecord[]
   /** Called once for each module of a process, as soon as its record is read. */
   readonly onModule?: (module: Module) => void

@@ -152,7 +152,7 @@ async function sample(
   })
   try {
     const { profile: raw, perf } = await readSegments(running.segments, {
-      mapped: untoldMappings(description.pid),
+      mapped: mappedNow(description.pid),
       onModule: module => names.hold(module),
       onUse: module => names.prepare(module),
     })
@@ -169,13 +169,14 @@ async function sample(
   }
 }
 
-/** perf 6.1 takes a byte above 127 in /proc/PID/maps for its end, and tells nothing of that mapping. */
-function untoldMappings(pid: number): MmapRecord[] {
+/**
+ * The code that is mapped when the capture begins. perf tells of it too, but later, when the target may
+ * be gone and its files with it; and perf 6.1 leaves out what has a byte above 127 in its path.
+ */
+function mappedNow(pid: number): MmapRecord[] {
   try {
     return readMaps(pid)
-      .filter(({ executable, inode, path }) => {
-        return executable && inode !== 0 && /[^\u0000-\u007f]/.test(path)
-      })
+      .filter(({ executable, inode, path }) => executable && (inode !== 0 || path === ''))
       .map(mapping => ({ ...mapping, pid, isKernel: false, isData: false }))
   } catch {
     // Not to be read, or gone: what perf tells is all there is.

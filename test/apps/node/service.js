@@ -6,11 +6,11 @@
 let sink = 0
 
 function parse() {
-  for (let i = 0; i < 700_000; i++) sink = (Math.imul(sink, 1103515245) + i) | 0
+  for (let i = 0; i < 7_000; i++) sink = (Math.imul(sink, 1103515245) + i) | 0
 }
 
 function encode() {
-  for (let i = 0; i < 300_000; i++) sink = (Math.imul(sink, 1103515245) + i) | 0
+  for (let i = 0; i < 3_000; i++) sink = (Math.imul(sink, 1103515245) + i) | 0
 }
 
 // A call that has had five targets is never inlined, so both keep their own frames.
@@ -22,7 +22,7 @@ function handle() {
 
 const endsAt = Date.now() + Number(process.argv[2]) * 1000
 function serve() {
-  for (let i = 0; i < 20; i++) handle()
+  for (let i = 0; i < 2_000; i++) handle()
   if (Date.now() < endsAt) setImmediate(serve)
 }
 serve()
