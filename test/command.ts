@@ -37,7 +37,8 @@ export function startCommand(args: readonly string[], options: CommandOptions = 
   const [file, ...rest] = [...(options.under ?? []), program, ...args] as [string, ...string[]]
   const child = spawn(file, rest, {
     cwd: options.cwd ?? temporaryFolder(),
-    env: { ...Object.fromEntries(own), ...options.env },
+    // What is kept in the temporary folder when a capture cannot be published goes with the test.
+    env: { ...Object.fromEntries(own), TMPDIR: temporaryFolder(), ...options.env },
   }) as ChildProcess & { pid: number }
   child.stdin!.on('error', () => {}).end(options.input)
   const stdout: Buffer[] = []

@@ -92,7 +92,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
   })
 
   test('ends with its target and keeps what it has', async () => {
-    const target = tool === 'perf' ? start(compile('burn'), ['2']) : startPython('burn.py', 2)
+    const target = tool === 'perf' ? start(compile('burn'), ['4']) : startPython('burn.py', 4)
     await sleep(300)
     const capture = await drivers[tool](describeCapture(tool, target.pid, 60_000), {
       stop: never,

@@ -26,9 +26,15 @@ async function fold(input: string): Promise<string> {
   return result.stdout.toString()
 }
 
-/** A frame as every tool would write it: without the kind that we add, or the version of a symbol. */
+/**
+ * A frame as every tool would write it: without the kind that we add, the version of a symbol, or
+ * what marks the kernel's second name for one function.
+ */
 function plain(frame: string): string {
-  return frame.replace(/_\[[kij]\]$/, '').replace(/@@?\w.*$/, '')
+  return frame
+    .replace(/_\[[kij]\]$/, '')
+    .replace(/@@?\w.*$/, '')
+    .replace(/^__pi_/, '')
 }
 
 describeWith(['perf', 'cc', 'dd'], 'a recording of programs and the kernel', () => {
