@@ -10,13 +10,14 @@ import { line } from './line.ts'
 import { command, scratchFolder } from './measure.ts'
 import { type Usage, watch } from './processes.ts'
 
-const durationSeconds = 5
+// The symbol tables that are read once while it samples count too; captures of half a minute are usual.
+const durationSeconds = 10
 const hertz = 999
-const runs = 3
+const runs = 2
 const folder = scratchFolder()
 const apps = path.join(import.meta.dirname, '../apps')
-// The build of every program here has to end with all of them.
-const lifetime = `${runs * (durationSeconds + 5)}`
+// Should we be killed, they end by themselves.
+const lifetime = `${runs * (durationSeconds + 20)}`
 
 const burn = path.join(folder, 'burn')
 const burnSource = path.join(apps, 'native/burn.c')
@@ -34,7 +35,7 @@ async function measure(name: string, file: string, args: readonly string[]): Pro
     await new Promise(resolve => setTimeout(resolve, 1000))
     const captures: Capture[] = []
     for (let run = 0; run < runs; run++) captures.push(await capture(target.pid!))
-    report(`record -d 5 -F 999 of ${name}`, captures)
+    report(`record -d ${durationSeconds} -F ${hertz} of ${name}`, captures)
   } finally {
     target.kill('SIGKILL')
     fs.rmSync(`/tmp/perf-${target.pid}.map`, { force: true })
