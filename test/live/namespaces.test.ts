@@ -74,10 +74,19 @@ describeWith(needed, 'a target in another mount namespace', () => {
 describeWith(needed, 'a target in another PID namespace', () => {
   test('has its perf map under the pid that it sees itself', async () => {
     const script = path.join(import.meta.dirname, '../apps/node/service.js')
-    const isolate = 'mount -t tmpfs none /tmp && cd /tmp && exec "$@"'
+    // Its /tmp hides ours, and this checkout may lie in it: what is needed is seen at /mnt as well.
+    const isolate = [
+      'mount -t tmpfs none /mnt',
+      'touch /mnt/node /mnt/service.js',
+      'mount --bind "$1" /mnt/node',
+      'mount --bind "$2" /mnt/service.js',
+      'mount -t tmpfs none /tmp',
+      'cd /tmp',
+      'exec /mnt/node --perf-basic-prof /mnt/service.js 60',
+    ].join(' && ')
     const outer = start('unshare', [
       ...['-m', '-p', '-f', '--kill-child=KILL', '--mount-proc', 'sh', '-c', isolate, 'sh'],
-      ...[process.execPath, '--perf-basic-prof', script, '60'],
+      ...[process.execPath, script],
     ])
     await sleep(1000)
     const children = fs.readFileSync(`/proc/${outer.pid}/task/${outer.pid}/children`, 'utf8')
