@@ -11,6 +11,17 @@ import { ProfilerError } from './errors.ts'
 export const formats = ['svg', 'folded', 'json', 'pprof', 'speedscope'] as const
 export type Format = (typeof formats)[number]
 
+/**
+ * What is sampled: time on a core, all time, time off it, both of these from one window, bytes
+ * allocated, time spent waiting for locks.
+ */
+export const modes = ['cpu', 'wall', 'off-cpu', 'both', 'alloc', 'lock'] as const
+export type Mode = (typeof modes)[number]
+
+/** What does the sampling: programs, and protocols that we speak ourselves. */
+export const tools = ['perf', 'py-spy'] as const
+export type Tool = (typeof tools)[number]
+
 // 999 Hz: above it the target is slowed by more than 4 %. Not 100 or 1000, so that the
 // samples do not fall in step with timers that tick at round rates.
 const maxHertz = 999
@@ -59,8 +70,8 @@ const customerId = z.strictObject({
 const schema = z.strictObject({
   duration,
   hertz: z.coerce.number().int().min(1).max(maxHertz),
-  mode: z.enum(['cpu']),
-  tool: z.enum(['perf', 'py-spy']).optional(),
+  mode: z.enum(modes),
+  tool: z.enum(tools).optional(),
   format: list,
   output: z.string().min(1).optional(),
   to: destination,

@@ -8,7 +8,8 @@ import type { CaptureDescription } from '../runtimes/runtime.ts'
 import type { ToolEnd } from './run.ts'
 
 export interface Segment {
-  readonly format: 'perf-data' | 'py-spy-raw'
+  /** As the reader of it is called: see `profile/readers.ts`. */
+  readonly format: string
   readonly chunks: AsyncIterable<Uint8Array>
 }
 
@@ -21,6 +22,8 @@ export interface CaptureEnd extends ToolEnd {
   /** What the tool said that it could not sample. */
   readonly loss: ReadonlyMap<string, number>
   readonly notes: readonly string[]
+  /** What answered, where the tool is a protocol that we speak: the version that the runtime says. */
+  readonly toolVersion?: string
 }
 
 export interface Capture {
@@ -35,7 +38,10 @@ export interface CaptureSignals {
   readonly discard: AbortSignal
 }
 
-export type Driver = (description: CaptureDescription, signals: CaptureSignals) => Promise<Capture>
+export type Driver<Description extends CaptureDescription> = (
+  description: Description,
+  signals: CaptureSignals,
+) => Promise<Capture>
 
 /** Milliseconds on CLOCK_MONOTONIC, which perf is told to use too. */
 export function monotonicMs(): number {

@@ -1,11 +1,21 @@
 // The drivers, one for each tool.
 
-import type { Tool } from '../runtimes/runtime.ts'
-import type { Driver } from './capture.ts'
+import type { CaptureDescription, Tool } from '../runtimes/runtime.ts'
+import type { Capture, CaptureSignals, Driver } from './capture.ts'
 import { capturePerf } from './perf.ts'
 import { capturePySpy } from './py-spy.ts'
 
-export const drivers: Readonly<Record<Tool, Driver>> = {
+type DescriptionFor<T extends Tool> = Extract<CaptureDescription, { readonly tool: T }>
+
+const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   perf: capturePerf,
   'py-spy': capturePySpy,
+}
+
+/** Runs what is described with the driver of its tool. */
+export function startCapture<T extends Tool>(
+  description: DescriptionFor<T>,
+  signals: CaptureSignals,
+): Promise<Capture> {
+  return drivers[description.tool as T](description, signals)
 }

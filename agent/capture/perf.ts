@@ -8,12 +8,12 @@
 // stops at SIGINT, after which it drains its buffers and ends by that signal.
 
 import { ProfilerError } from '../errors.ts'
-import type { CaptureDescription } from '../runtimes/runtime.ts'
+import type { PerfCapture } from '../runtimes/runtime.ts'
 import type { CaptureEnd, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
 
-export const capturePerf: Driver = async (description, signals) => {
+export const capturePerf: Driver<PerfCapture> = async (description, signals) => {
   const tool = await startTool({ path: description.toolPath, args: perfArguments(description) })
   const run = runFor(tool, description.durationMs, signals)
   let bytes = 0
@@ -41,14 +41,14 @@ export const capturePerf: Driver = async (description, signals) => {
   ended.catch(() => {})
   return {
     segments: (async function* () {
-      yield { format: 'perf-data' as const, chunks: chunks() }
+      yield { format: 'perf.data', chunks: chunks() }
     })(),
     ended,
   }
 }
 
 /** For the log and the manifest too: nothing in it is personal. */
-export function perfArguments({ pid, hertz }: CaptureDescription): string[] {
+export function perfArguments({ pid, hertz }: PerfCapture): string[] {
   return [
     'record',
     // Without this perf lingers for 0.9 s after the last sample.
@@ -69,7 +69,7 @@ export function perfArguments({ pid, hertz }: CaptureDescription): string[] {
   ]
 }
 
-function perfError({ pid }: CaptureDescription, end: ToolEnd): ProfilerError {
+function perfError({ pid }: PerfCapture, end: ToolEnd): ProfilerError {
   const said = end.stderrTail
     .split('\n')
     .map(line => line.trim())

@@ -7,13 +7,13 @@
 
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
-import type { CaptureDescription } from '../runtimes/runtime.ts'
+import type { PySpyCapture } from '../runtimes/runtime.ts'
 import type { CaptureEnd, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
 import { openNamelessFile, readAndClose } from './workdir.ts'
 
-export const capturePySpy: Driver = async (description, signals) => {
+export const capturePySpy: Driver<PySpyCapture> = async (description, signals) => {
   const output = openNamelessFile()
   try {
     const tool = await startTool({
@@ -46,7 +46,7 @@ export const capturePySpy: Driver = async (description, signals) => {
     return {
       segments: (async function* () {
         await ended
-        yield { format: 'py-spy-raw' as const, chunks: readAndClose(output) }
+        yield { format: 'py-spy raw', chunks: readAndClose(output) }
       })(),
       ended,
     }
@@ -59,7 +59,7 @@ export const capturePySpy: Driver = async (description, signals) => {
 // Its banner and its closing line; warnings come between.
 const maxSaid = 16 << 10
 
-export function pySpyArguments({ pid, hertz }: CaptureDescription): string[] {
+export function pySpyArguments({ pid, hertz }: PySpyCapture): string[] {
   return [
     'record',
     `--pid=${pid}`,
@@ -73,7 +73,7 @@ export function pySpyArguments({ pid, hertz }: CaptureDescription): string[] {
   ]
 }
 
-function pySpyError({ pid }: CaptureDescription, end: ToolEnd): ProfilerError {
+function pySpyError({ pid }: PySpyCapture, end: ToolEnd): ProfilerError {
   const said = end.stderrTail
     .split('\n')
     .map(line => line.trim())

@@ -8,12 +8,20 @@ import type { Fingerprint } from '../runtimes/index.ts'
 import type {
   CaptureAsk,
   CaptureDescription,
+  Mode,
   Obstacle,
   Privileges,
   Strategy,
   Tool,
 } from '../runtimes/runtime.ts'
 import type { ProcessFacts } from '../target/facts.ts'
+
+/** A strategy and what stands in its way, for one target and one ask. */
+export interface Weighed {
+  readonly fingerprint: Fingerprint
+  readonly strategy: Strategy
+  readonly obstacles: readonly Obstacle[]
+}
 
 export interface Plan {
   readonly fingerprint: Fingerprint
@@ -41,19 +49,8 @@ export function plan(
         `cannot be read. Run as uid ${facts.uid}, or add the capability SYS_PTRACE.`,
     )
   }
-  const strategies = fingerprint.runtime.strategies.filter(
-    strategy => ask.tool === undefined || strategy.tool === ask.tool,
-  )
-  if (strategies.length === 0) {
-    throw new ProfilerError(
-      'SP_TOOL_UNSUITABLE',
-      `${ask.tool} cannot sample ${fingerprint.runtime.title}`,
-    )
-  }
-  const weighed = strategies.map(strategy => ({
-    strategy,
-    obstacles: strategy.obstacles(facts, privileges, ask),
-  }))
+  const weighed = weigh(facts, fingerprint, privileges, ask)
+  if (weighed.length === 0) throw unsuitable(fingerprint, ask)
   const open = weighed.filter(({ obstacles }) => !obstacles.some(blocks))
   if (open.length === 0) throw refusal(facts.pid, weighed)
 
@@ -61,36 +58,66 @@ export function plan(
   const passedOver = weighed.slice(0, weighed.indexOf(best))
   return {
     fingerprint,
-    captures: open.map(({ strategy }) => ({
-      tool: strategy.tool,
-      toolPath: privileges.tools.get(strategy.tool)!,
-      pid: facts.pid,
-      hertz: Math.min(ask.hertz, strategy.maxHertz),
-      durationMs: ask.durationMs,
-    })),
+    captures: open.map(({ strategy }) =>
+      strategy.capture(facts, privileges, {
+        mode: ask.mode,
+        hertz: Math.min(ask.hertz, strategy.maxHertz),
+        durationMs: ask.durationMs,
+      }),
+    ),
     remarks: [
       ...passedOver.map(
         ({ strategy, obstacles }) =>
-          `${strategy.tool} is not used: ${obstacles
+          `${strategy.name} is not used: ${obstacles
             .filter(blocks)
             .map(({ what }) => what)
             .join('; ')}`,
       ),
+      ...(ask.hertz > best.strategy.maxHertz
+        ? [`${best.strategy.name} gives ${best.strategy.maxHertz} Hz at most, not ${ask.hertz}`]
+        : []),
       ...best.obstacles.map(({ what, grant }) => `${what} (to mend it: ${grant})`),
     ],
   }
+}
+
+/** The strategies of a runtime for what was asked, best first, each with its obstacles: what `doctor` prints. */
+export function weigh(
+  facts: ProcessFacts,
+  fingerprint: Fingerprint,
+  privileges: Privileges,
+  ask: CaptureAsk & { readonly tool?: Tool | undefined },
+): Weighed[] {
+  return fingerprint.runtime.strategies
+    .filter(({ tool, modes }) => {
+      return (ask.tool === undefined || tool === ask.tool) && modes.includes(ask.mode)
+    })
+    .map(strategy => ({
+      fingerprint,
+      strategy,
+      obstacles: strategy.obstacles(facts, privileges, ask),
+    }))
+}
+
+function unsuitable(
+  { runtime }: Fingerprint,
+  { tool, mode }: { readonly tool?: Tool | undefined; readonly mode: Mode },
+): ProfilerError {
+  const offered = [...new Set(runtime.strategies.flatMap(({ modes }) => modes))].join(', ')
+  const who = tool ?? 'no tool here'
+  return new ProfilerError(
+    'SP_TOOL_UNSUITABLE',
+    `${who} cannot sample ${runtime.title} in mode ${mode}; modes that can be sampled: ${offered}`,
+  )
 }
 
 function blocks({ effect }: Obstacle): boolean {
   return effect === 'blocks'
 }
 
-function refusal(
-  pid: number,
-  weighed: readonly { strategy: Strategy; obstacles: readonly Obstacle[] }[],
-): ProfilerError {
+function refusal(pid: number, weighed: readonly Weighed[]): ProfilerError {
   const reasons = weighed.flatMap(({ strategy, obstacles }) =>
-    obstacles.filter(blocks).map(({ what, grant }) => `${strategy.tool}: ${what}; ${grant}`),
+    obstacles.filter(blocks).map(({ what, grant }) => `${strategy.name}: ${what}; ${grant}`),
   )
   const isMissing = reasons.every(reason => reason.includes('not installed'))
   return new ProfilerError(

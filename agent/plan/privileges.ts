@@ -7,8 +7,9 @@
 
 import fs from 'node:fs'
 import path from 'node:path'
+import { tools } from '../config.ts'
 import type { Privileges, Tool } from '../runtimes/runtime.ts'
-import { openMemory, readKernelSetting, readStatus } from '../target/procfs.ts'
+import { openMemory, readExecutable, readKernelSetting, readStatus } from '../target/procfs.ts'
 
 /** Bits of capabilities(7) that decide what a profiler may do. */
 const capabilityBits: readonly (readonly [name: string, bit: bigint])[] = [
@@ -22,12 +23,11 @@ const capabilityBits: readonly (readonly [name: string, bit: bigint])[] = [
   ['CHECKPOINT_RESTORE', 40n],
 ]
 
-const tools: readonly Tool[] = ['perf', 'py-spy']
-
 export function readPrivileges(pid: number): Privileges {
   const status = readStatus('self')
   return {
     uid: status.uid,
+    gid: status.gid,
     capabilities: new Set(
       capabilityBits
         .filter(([, bit]) => ((status.effectiveCapabilities >> bit) & 1n) === 1n)
@@ -41,7 +41,10 @@ export function readPrivileges(pid: number): Privileges {
         return found === undefined ? [] : [[tool, found] as const]
       }),
     ),
-    canAttach: canOpenMemory(pid),
+    canAttach: succeeds(() => fs.closeSync(openMemory(pid))),
+    canReadFiles: succeeds(() => readExecutable(pid)),
+    // Signal 0 is sent to nobody: only the permission is looked at.
+    canSignal: succeeds(() => process.kill(pid, 0)),
   }
 }
 
@@ -60,9 +63,9 @@ export function findTool(tool: Tool): string | undefined {
   return undefined
 }
 
-function canOpenMemory(pid: number): boolean {
+function succeeds(attempt: () => unknown): boolean {
   try {
-    fs.closeSync(openMemory(pid))
+    attempt()
     return true
   } catch {
     return false

@@ -5,7 +5,7 @@ import type { Segment } from '../capture/capture.ts'
 import { type PerfDataOptions, perfDataReader } from './perf-data.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
 import { type Profile, ProfileBuilder } from './profile.ts'
-import { readPySpyRaw } from './py-spy-raw.ts'
+import { readerNamed } from './readers.ts'
 
 export interface ReadCapture {
   readonly profile: Profile
@@ -24,7 +24,7 @@ export async function readSegments(
   const builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
   for await (const { format, chunks } of segments) {
-    if (format === 'perf-data') {
+    if (format === 'perf.data') {
       const reader = perfDataReader(builder, options)
       let isEmpty = true
       for await (const chunk of chunks) {
@@ -34,7 +34,7 @@ export async function readSegments(
       // Nothing at all is how perf refuses: what it said tells why, not the header that is missing.
       if (!isEmpty) perf = reader.end()
     } else {
-      await readPySpyRaw(chunks, builder)
+      await readerNamed(format).read(chunks, builder)
     }
   }
   return { profile: builder.build(), perf }

@@ -83,6 +83,13 @@ export async function readProfile(chunks: Chunks, builder: ProfileBuilder): Prom
   return { format: reader.format, perf: summary }
 }
 
+/** The reader of a format that is known, as a driver's is. */
+export function readerNamed(format: string): Reader {
+  const reader = readers.find(each => each.format === format)
+  if (reader !== undefined) return reader
+  throw new ProfilerError('SP_INTERNAL', `there is no reader of ${format}`)
+}
+
 function noteCut(builder: ProfileBuilder): void {
   builder.note('The gzip stream of the input is cut: what came after is missing.')
 }

@@ -141,8 +141,10 @@ export function toolVersions(
 const perfStackLimit = 127
 
 function captureFacts({ description, perf, cpuSeconds }: NamedCapture): CaptureFacts {
-  const { tool, hertz: requestedHertz } = description
-  if (perf === undefined) return { tool, event: 'running threads', requestedHertz, cpuSeconds }
+  const { tool, event, countsCpuTime, hertz: requestedHertz } = description
+  if (perf === undefined) {
+    return { tool, event, requestedHertz, ...(countsCpuTime && { cpuSeconds }) }
+  }
   return {
     tool,
     event: perf.events[0]?.name ?? 'unknown',

@@ -9,7 +9,7 @@
 // interpreter's perf map (`-X perf`, 3.12 and newer).
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { perfObstacles } from './perf-strategy.ts'
+import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 const libpython = /\/libpython(?<version>\d\.\d+)(?<threaded>t?)[^/]*\.so/
@@ -37,8 +37,22 @@ export const cpythonRuntime: Runtime = {
   },
 
   strategies: [
-    { tool: 'py-spy', modes: ['cpu'], maxHertz: 999, obstacles: pySpyObstacles },
-    { tool: 'perf', modes: ['cpu'], maxHertz: 999, obstacles: perfHereObstacles },
+    {
+      name: 'py-spy',
+      tool: 'py-spy',
+      modes: ['cpu'],
+      maxHertz: 999,
+      obstacles: pySpyObstacles,
+      capture: ({ pid }, { tools }, ask) => ({
+        ...ask,
+        tool: 'py-spy',
+        toolPath: tools.get('py-spy')!,
+        pid,
+        event: 'running threads',
+        countsCpuTime: true,
+      }),
+    },
+    { ...perfStrategy, obstacles: perfHereObstacles },
   ],
 }
 

@@ -4,7 +4,7 @@
 // are in a perf map that Node writes only when it was started for it.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { perfObstacles } from './perf-strategy.ts'
+import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 const node = /\/(?:node|nsolid|nodejs)\d*$/
@@ -27,7 +27,7 @@ export const nodeRuntime: Runtime = {
     }
   },
 
-  strategies: [{ tool: 'perf', modes: ['cpu'], maxHertz: 999, obstacles }],
+  strategies: [{ ...perfStrategy, obstacles }],
 }
 
 function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {

@@ -1,14 +1,25 @@
 // perf as a strategy: the same obstacles for every runtime that it can sample.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import type { CaptureAsk, Obstacle, Privileges, Strategy } from './runtime.ts'
+import type { CaptureAsk, Obstacle, PerfCapture, Privileges, Strategy } from './runtime.ts'
 
 export const perfStrategy: Strategy = {
+  name: 'perf',
   tool: 'perf',
   modes: ['cpu'],
   // cpu-clock gives 999 honestly (measured 3,997 of 4,000); more costs the target more than 4 %.
   maxHertz: 999,
   obstacles: perfObstacles,
+  capture: perfCapture,
+}
+
+export function perfCapture(
+  { pid }: ProcessFacts,
+  { tools }: Privileges,
+  ask: CaptureAsk,
+): PerfCapture {
+  const toolPath = tools.get('perf')!
+  return { ...ask, tool: 'perf', toolPath, pid, event: 'cpu-clock', countsCpuTime: true }
 }
 
 export function perfObstacles(

@@ -5,12 +5,10 @@
 // the obstacles of every strategy and `plan` takes the first that nothing
 // blocks: the same function, so they cannot disagree.
 
+import type { Mode, Tool } from '../config.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 
-export type Mode = 'cpu'
-
-/** What a strategy runs. Each has one driver in `capture/`. */
-export type Tool = 'perf' | 'py-spy'
+export type { Mode, Tool }
 
 export interface Detection {
   /** `3.11.7`; `unknown` when the process is ours but does not tell. */
@@ -22,6 +20,7 @@ export interface Detection {
 /** What we, the profiler, may do here. Found out by `plan/privileges.ts`. */
 export interface Privileges {
   readonly uid: number
+  readonly gid: number
   /** Names without `CAP_`, of those that matter to a profiler. */
   readonly capabilities: ReadonlySet<string>
   /** undefined where the kernel has no such setting. */
@@ -32,6 +31,10 @@ export interface Privileges {
   readonly tools: ReadonlyMap<Tool, string>
   /** Whether the target's memory may be opened: the permission to attach. */
   readonly canAttach: boolean
+  /** Whether its files may be reached, through its root. */
+  readonly canReadFiles: boolean
+  /** Whether it may be sent a signal. */
+  readonly canSignal: boolean
 }
 
 export interface CaptureAsk {
@@ -47,21 +50,38 @@ export interface Obstacle {
   readonly grant: string
 }
 
-/** What a driver runs. It decides nothing: everything is in here. */
-export interface CaptureDescription {
-  readonly tool: Tool
-  readonly toolPath: string
+interface Description extends CaptureAsk {
   readonly pid: number
-  readonly hertz: number
-  readonly durationMs: number
+  /** What is sampled, for people: `cpu-clock`, `running threads`. */
+  readonly event: string
+  /** A second of CPU time gives `hertz` samples: what is achieved can be held against what was asked. */
+  readonly countsCpuTime: boolean
 }
 
+export interface PerfCapture extends Description {
+  readonly tool: 'perf'
+  readonly toolPath: string
+}
+
+export interface PySpyCapture extends Description {
+  readonly tool: 'py-spy'
+  readonly toolPath: string
+}
+
+/** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
+export type CaptureDescription = PerfCapture | PySpyCapture
+
 export interface Strategy {
+  /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */
+  readonly name: string
   readonly tool: Tool
   readonly modes: readonly Mode[]
-  /** The highest rate that the tool gives honestly. */
+  /** The highest rate that the tool gives honestly. A higher ask is lowered to it, and that is said. */
   readonly maxHertz: number
+  /** What stands in the way. Looks, and changes nothing. */
   obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[]
+  /** What to run. Asked for only where no obstacle blocks. */
+  capture(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): CaptureDescription
 }
 
 export interface Runtime {

@@ -5,7 +5,7 @@
 // and when a tool fails before it has given anything, the next one has its turn.
 
 import { type CaptureEnd, type CaptureSignals, monotonicMs } from '../capture/capture.ts'
-import { drivers } from '../capture/drivers.ts'
+import { startCapture } from '../capture/drivers.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
@@ -85,9 +85,9 @@ async function capture(
 ): Promise<NamedCapture> {
   const { tool, pid, hertz, durationMs } = description
   // It is said while the tool samples: py-spy thinks about it for a third of a second.
-  const toolVersion = readToolVersion(description.toolPath)
+  const toolVersion = 'toolPath' in description ? readToolVersion(description.toolPath) : undefined
   // Where it fails, the capture does, and says why.
-  toolVersion.catch(() => {})
+  toolVersion?.catch(() => {})
   // Between the look at the target and now its pid may have been given to another.
   checkSame(target)
   const files = moduleFiles(pid)
@@ -120,7 +120,7 @@ async function capture(
     const { sources, problems } = names.used()
     return {
       description,
-      toolVersion: await toolVersion,
+      toolVersion: (await toolVersion) ?? end.toolVersion ?? 'built in',
       profile,
       perf,
       end,
@@ -146,7 +146,7 @@ async function sample(
   names: NameSources,
 ): Promise<{ raw: Profile; perf: PerfDataSummary | undefined; end: CaptureEnd }> {
   const failed = new AbortController()
-  const running = await drivers[description.tool](description, {
+  const running = await startCapture(description, {
     stop,
     discard: AbortSignal.any([discard, failed.signal]),
   })

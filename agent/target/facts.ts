@@ -6,18 +6,24 @@
 
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
-import { type Elf, readElf, sectionNamed, sectionView } from '../symbolize/elf.ts'
+import { type Elf, interpreterOf, readElf, sectionNamed, sectionView } from '../symbolize/elf.ts'
 import { type Bytes, fileBytes } from './bytes.ts'
 import { openBeneath } from './open-beneath.ts'
 import {
+  type Listener,
+  type Mapping,
+  type Mount,
   openExecutable,
   readArguments,
   readContainerId,
   readEnvironmentVariable,
   readExecutable,
+  readListeners,
   readMaps,
+  readMount,
   readStat,
   readStatus,
+  readThreadNames,
   rootOf,
   type Stat,
   type Status,
@@ -34,11 +40,20 @@ export interface ProcessFacts extends Stat, Status {
   readonly hasAnonymousCode: boolean
   /** Of the executable; undefined when it may not be read or is no ELF. */
   readonly elf: Elf | undefined
+  /** The C library that it runs on; `static` also for what needs none, such as most Go programs. */
+  readonly libc: 'glibc' | 'musl' | 'static' | 'unknown'
   readonly containerId: string | undefined
+  readonly threadNames: readonly string[]
+  /** TCP ports on which this very process listens; empty where its descriptors may not be read. */
+  readonly listeners: readonly Listener[]
   /** One variable of the start environment; undefined when unset or not readable. */
   environment(name: string): string | undefined
   /** Whether the target's root has a regular file there. */
   hasFile(path: string): boolean
+  /** The first bytes of a regular file in the target's root; undefined if there is none, or it may not be read. */
+  readFile(path: string, maxBytes: number): Buffer | undefined
+  /** The mount that holds this path of the target. */
+  mountAt(path: string): Mount | undefined
   /** The first match in the read-only data of a mapped file (latin1), of its first 64 MB. */
   search(path: string, pattern: RegExp): RegExpExecArray | undefined
   /** What could not be read, in words. */
@@ -66,7 +81,11 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   }
   const maps = attempt('maps', () => readMaps(pid)) ?? []
   const fd = attempt('exe', () => openExecutable(pid))
+  // Each is a walk of its own, and most runtimes do not ask.
+  let threadNames: readonly string[] | undefined
+  let listeners: readonly Listener[] | undefined
   try {
+    const elf = fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd)))
     return use({
       ...stat,
       ...status,
@@ -76,8 +95,17 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
       hasAnonymousCode: maps.some(({ executable, inode, path }) => {
         return executable && (path.startsWith('/memfd:') || (inode === 0 && !path.startsWith('[v')))
       }),
-      elf: fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd))),
+      elf,
+      libc: libcOf(elf, maps),
       containerId: attempt('cgroup', () => readContainerId(pid)),
+      get threadNames() {
+        threadNames ??= attempt('threads', () => readThreadNames(pid)) ?? []
+        return threadNames
+      },
+      get listeners() {
+        listeners ??= attempt('fd', () => readListeners(pid)) ?? []
+        return listeners
+      },
       environment: name => attempt('environ', () => readEnvironmentVariable(pid, name)),
       hasFile: path => {
         try {
@@ -87,6 +115,19 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
           return false
         }
       },
+      readFile: (path, maxBytes) => {
+        try {
+          const file = openBeneath(rootOf(pid), path)
+          try {
+            return fileBytes(file).read(0, maxBytes)
+          } finally {
+            fs.closeSync(file)
+          }
+        } catch {
+          return undefined
+        }
+      },
+      mountAt: path => attempt('mountinfo', () => readMount(pid, path)),
       search: (path, pattern) =>
         attempt(path, () => {
           const file = openBeneath(rootOf(pid), path)
@@ -101,6 +142,15 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   } finally {
     if (fd !== undefined) fs.closeSync(fd)
   }
+}
+
+/** By the loader that the program asks for, which tells more surely than the names of what is mapped. */
+function libcOf(elf: Elf | undefined, maps: readonly Mapping[]): ProcessFacts['libc'] {
+  const loader = elf && interpreterOf(elf)
+  if (loader !== undefined) return /\/ld-musl-/.test(loader) ? 'musl' : 'glibc'
+  if (elf !== undefined) return 'static'
+  if (maps.some(({ path }) => /\/ld-musl-|\/libc\.musl-/.test(path))) return 'musl'
+  return maps.some(({ path }) => /\/libc\.so\.6$|\/libc-2/.test(path)) ? 'glibc' : 'unknown'
 }
 
 const searchStep = 1 << 20

@@ -61,6 +61,7 @@ export interface Status {
   readonly tracerPid: number
   readonly effectiveCapabilities: bigint
   readonly caughtSignals: bigint
+  readonly ignoredSignals: bigint
   /** 0 no filter, 1 strict, 2 filtered. */
   readonly seccomp: number
 }
@@ -83,6 +84,7 @@ export function readStatus(pid: number | 'self'): Status {
     tracerPid: number('TracerPid', 0),
     effectiveCapabilities: BigInt(`0x${fields.get('CapEff') ?? '0'}`),
     caughtSignals: BigInt(`0x${fields.get('SigCgt') ?? '0'}`),
+    ignoredSignals: BigInt(`0x${fields.get('SigIgn') ?? '0'}`),
     seccomp: Number(fields.get('Seccomp') ?? 0),
   }
 }
@@ -117,6 +119,108 @@ export function readExecutable(pid: number): string {
 export function readContainerId(pid: number): string | undefined {
   const text = readProc(pid, 'cgroup', 64 * 1024).toString('utf8')
   return /[/-]([0-9a-f]{64})(?:\.scope)?(?:\/|$)/m.exec(text)?.[1]
+}
+
+/** The names of its threads: what a runtime calls its own is a hint that needs no permission. */
+export function readThreadNames(pid: number): string[] {
+  return withReason(pid, () => fs.readdirSync(`/proc/${pid}/task`))
+    .slice(0, maxThreads)
+    .flatMap(thread => {
+      try {
+        return [fs.readFileSync(`/proc/${pid}/task/${thread}/comm`, 'utf8').trimEnd()]
+      } catch {
+        // It ended while we looked.
+        return []
+      }
+    })
+}
+
+// A JVM of a large service has some thousand; names repeat long before that.
+const maxThreads = 4096
+
+export interface Listener {
+  /** `127.0.0.1`, `::`, as the process bound it. */
+  readonly address: string
+  readonly port: number
+}
+
+/**
+ * The TCP ports on which this very process listens, in its own network namespace.
+ *
+ * @throws {ProfilerError} `SP_NOT_PERMITTED` where its descriptors may not be read
+ */
+export function readListeners(pid: number): Listener[] {
+  const own = new Set<string>()
+  for (const fd of withReason(pid, () => fs.readdirSync(`/proc/${pid}/fd`))) {
+    const link = attempt(() => fs.readlinkSync(`/proc/${pid}/fd/${fd}`))
+    const inode = /^socket:\[(\d+)\]$/.exec(link ?? '')?.[1]
+    if (inode !== undefined) own.add(inode)
+  }
+  return ['tcp', 'tcp6'].flatMap(table => {
+    const text = attempt(() => readProc(pid, `net/${table}`, maxSocketBytes).toString('latin1'))
+    return (text ?? '').split('\n').flatMap(line => {
+      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/)
+      if (state !== listening || local === undefined || !own.has(inode ?? '')) return []
+      const [address, port] = local.split(':') as [string, string]
+      return [{ address: readAddress(address), port: Number.parseInt(port, 16) }]
+    })
+  })
+}
+
+// TCP_LISTEN of the kernel's tcp_states.h.
+const listening = '0A'
+// 100,000 connections of 150 bytes each.
+const maxSocketBytes = 16 << 20
+
+/** Words of 32 bits in the byte order of the machine, of which each holds four bytes of the address. */
+function readAddress(hex: string): string {
+  const bytes = (hex.match(/.{8}/g) ?? []).flatMap(word => [...Buffer.from(word, 'hex').reverse()])
+  if (bytes.length === 4) return bytes.join('.')
+  const groups = Array.from({ length: 8 }, (_, at) =>
+    ((bytes[2 * at]! << 8) | bytes[2 * at + 1]!).toString(16),
+  )
+  // As everybody writes the two that matter here.
+  const full = groups.join(':')
+  return full === '0:0:0:0:0:0:0:0' ? '::' : full === '0:0:0:0:0:0:0:1' ? '::1' : full
+}
+
+export interface Mount {
+  /** Where it is mounted, as the target sees it. */
+  readonly path: string
+  readonly type: string
+  readonly isReadOnly: boolean
+  readonly isNoExec: boolean
+}
+
+/** The mount that holds a path in the target's mount namespace; undefined if that may not be read. */
+export function readMount(pid: number, path: string): Mount | undefined {
+  let best: Mount | undefined
+  for (const line of readProc(pid, 'mountinfo', 4 << 20)
+    .toString('utf8')
+    .split('\n')) {
+    // https://man7.org/linux/man-pages/man5/proc_pid_mountinfo.5.html
+    const [fields, rest] = line.split(' - ') as [string, string | undefined]
+    const [, , , , where, options] = fields.split(' ')
+    if (rest === undefined || where === undefined || options === undefined) continue
+    const at = where.replace(/\\(\d{3})/g, (_, octal) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    )
+    const holds = at === '/' || path === at || path.startsWith(`${at}/`)
+    // Of two on the same place the later one hides the earlier.
+    if (!holds || (best !== undefined && at.length < best.path.length)) continue
+    const [type = '', , superOptions = ''] = rest.split(' ')
+    const flags = new Set([...options.split(','), ...superOptions.split(',')])
+    best = { path: at, type, isReadOnly: flags.has('ro'), isNoExec: flags.has('noexec') }
+  }
+  return best
+}
+
+function attempt<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch {
+    return undefined
+  }
 }
 
 export interface Mapping {

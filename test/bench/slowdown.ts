@@ -3,8 +3,9 @@
 import { execFileSync, spawn } from 'node:child_process'
 import path from 'node:path'
 import readline from 'node:readline'
-import { capturePerf } from '../../agent/capture/perf.ts'
+import { startCapture } from '../../agent/capture/drivers.ts'
 import { readSegments } from '../../agent/profile/read-segments.ts'
+import { planned } from '../planned.ts'
 import { line } from './line.ts'
 import { median, scratchFolder } from './measure.ts'
 
@@ -47,14 +48,8 @@ async function pace(ms: number): Promise<number> {
 
 async function whileSampled<T>(hertz: number, measure: () => Promise<T>): Promise<T> {
   const stop = new AbortController()
-  const { segments, ended } = await capturePerf(
-    {
-      tool: 'perf',
-      toolPath: '/usr/bin/perf',
-      pid: target.pid!,
-      hertz,
-      durationMs: 60_000,
-    },
+  const { segments, ended } = await startCapture(
+    planned(target.pid!, { tool: 'perf', hertz, durationMs: 60_000 }),
     { stop: stop.signal, discard: new AbortController().signal },
   )
   const read = readSegments(segments, {})

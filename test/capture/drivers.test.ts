@@ -7,11 +7,11 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Capture } from '../../agent/capture/capture.ts'
-import { drivers } from '../../agent/capture/drivers.ts'
-import { findTool } from '../../agent/plan/privileges.ts'
-import type { CaptureDescription, Tool } from '../../agent/runtimes/runtime.ts'
+import { startCapture } from '../../agent/capture/drivers.ts'
+import type { Tool } from '../../agent/runtimes/runtime.ts'
 import { listPids, readArguments } from '../../agent/target/procfs.ts'
 import { compile, missing, start, startPython } from '../apps/apps.ts'
+import { planned } from '../planned.ts'
 
 const lacking = missing('perf', 'py-spy', 'cc', 'python3', 'setpriv')
 const describeLive = describe.skipIf(lacking.length > 0)
@@ -22,10 +22,6 @@ const cases: readonly (readonly [Tool, () => number])[] = [
   ['perf', () => start(compile('burn'), ['60']).pid],
   ['py-spy', () => startPython('burn.py', 60).pid],
 ]
-
-function describeCapture(tool: Tool, pid: number, durationMs: number): CaptureDescription {
-  return { tool, toolPath: findTool(tool)!, pid, hertz: 99, durationMs }
-}
 
 async function bytesOf(capture: Capture): Promise<number> {
   let bytes = 0
@@ -51,7 +47,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
   test('samples for the time asked, then ends', async () => {
     const pid = startTarget()
     await sleep(300)
-    const capture = await drivers[tool](describeCapture(tool, pid, 1000), {
+    const capture = await startCapture(planned(pid, { tool, durationMs: 1000 }), {
       stop: never,
       discard: never,
     })
@@ -66,7 +62,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
     const pid = startTarget()
     await sleep(300)
     const stop = new AbortController()
-    const capture = await drivers[tool](describeCapture(tool, pid, 60_000), {
+    const capture = await startCapture(planned(pid, { tool, durationMs: 60_000 }), {
       stop: stop.signal,
       discard: never,
     })
@@ -80,7 +76,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
     const pid = startTarget()
     await sleep(300)
     const discard = new AbortController()
-    const capture = await drivers[tool](describeCapture(tool, pid, 60_000), {
+    const capture = await startCapture(planned(pid, { tool, durationMs: 60_000 }), {
       stop: never,
       discard: discard.signal,
     })
@@ -94,7 +90,7 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
   test('ends with its target and keeps what it has', async () => {
     const target = tool === 'perf' ? start(compile('burn'), ['4']) : startPython('burn.py', 4)
     await sleep(300)
-    const capture = await drivers[tool](describeCapture(tool, target.pid, 60_000), {
+    const capture = await startCapture(planned(target.pid, { tool, durationMs: 60_000 }), {
       stop: never,
       discard: never,
     })
@@ -104,7 +100,8 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
 
   test('tells that the target is gone', async () => {
     // Above the highest pid that Linux gives out (2^22).
-    const capture = await drivers[tool](describeCapture(tool, 5_000_000, 1000), {
+    const gone = { ...planned(startTarget(), { tool }), pid: 5_000_000 }
+    const capture = await startCapture(gone, {
       stop: never,
       discard: never,
     })

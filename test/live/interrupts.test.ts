@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { captureNamed } from '../../agent/symbolize/named-capture.ts'
 import { readStat } from '../../agent/target/procfs.ts'
-import { compile, describeWith, findOnPath, start, startPython, untilBusy } from '../apps/apps.ts'
+import { compile, describeWith, start, startPython, untilBusy } from '../apps/apps.ts'
 import {
   linesOf,
   profilersOf,
@@ -15,6 +15,7 @@ import {
   startCommand,
   untilSampled,
 } from '../command.ts'
+import { planned } from '../planned.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 interface Begun extends Running {
@@ -106,7 +107,7 @@ describeWith(['perf', 'py-spy', 'cc', 'python3', 'setpriv'], 'a capture', () => 
     const begun = readStat(pid).startTicks - (code === 'SP_TARGET_REUSED' ? 1 : 0)
     const capture = () => {
       return captureNamed(
-        [{ tool: 'perf', toolPath: findOnPath('perf')!, pid, hertz, durationMs: 700 }],
+        [planned(pid, { tool: 'perf', hertz, durationMs: 700 })],
         { pid, startTicks: begun },
         { stop: new AbortController().signal, discard: discard.signal },
         { state() {}, tick() {} },

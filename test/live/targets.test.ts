@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { captureNamed } from '../../agent/symbolize/named-capture.ts'
 import { readStat } from '../../agent/target/procfs.ts'
-import { compile, describeWith, findOnPath, start, startPython, untilBusy } from '../apps/apps.ts'
+import { compile, describeWith, start, startPython, untilBusy } from '../apps/apps.ts'
 import {
   linesOf,
   profilersOf,
@@ -18,6 +18,7 @@ import {
   startCommand,
   untilSampled,
 } from '../command.ts'
+import { planned } from '../planned.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 // Above the highest pid that Linux gives out (2^22).
@@ -74,10 +75,9 @@ describeWith(['perf', 'cc', 'setpriv'], 'a process', () => {
   test('that is another one than when it was chosen', async () => {
     const { pid } = start(compile('burn'), ['60'])
     const never = new AbortController().signal
-    const description = { tool: 'perf', toolPath: findOnPath('perf')!, pid, hertz: 99 } as const
     await expect(
       captureNamed(
-        [{ ...description, durationMs: 500 }],
+        [planned(pid, { tool: 'perf', durationMs: 500 })],
         { pid, startTicks: readStat(pid).startTicks - 1 },
         { stop: never, discard: never },
         { state() {}, tick() {} },

@@ -10,6 +10,7 @@ const ask = { mode: 'cpu', hertz: 999, durationMs: 1000 } as const
 
 const root: Privileges = {
   uid: 0,
+  gid: 0,
   capabilities: new Set(['SYS_PTRACE', 'PERFMON', 'SYS_ADMIN']),
   perfEventParanoid: 2,
   perfMaxHertz: 100_000,
@@ -18,6 +19,8 @@ const root: Privileges = {
     ['py-spy', '/usr/bin/py-spy'],
   ]),
   canAttach: true,
+  canReadFiles: true,
+  canSignal: true,
 }
 
 // A Python process of uid 1000, made of our own facts: what is not said stays true.
