@@ -13,13 +13,13 @@ export type Format = (typeof formats)[number]
 
 /**
  * What is sampled: time on a core, all time, time off it, both of these from one window, bytes
- * allocated, time spent waiting for locks.
+ * allocated, bytes in use, time spent waiting for locks.
  */
-export const modes = ['cpu', 'wall', 'off-cpu', 'both', 'alloc', 'lock'] as const
+export const modes = ['cpu', 'wall', 'off-cpu', 'both', 'alloc', 'heap', 'lock'] as const
 export type Mode = (typeof modes)[number]
 
 /** What does the sampling: programs, and protocols that we speak ourselves. */
-export const tools = ['perf', 'py-spy'] as const
+export const tools = ['perf', 'py-spy', 'pprof'] as const
 export type Tool = (typeof tools)[number]
 
 // 999 Hz: above it the target is slowed by more than 4 %. Not 100 or 1000, so that the

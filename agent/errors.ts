@@ -58,6 +58,11 @@ export const errorKinds = {
     exit: 1,
     status: 500,
   },
+  SP_TOOL_BUSY: {
+    hint: 'Wait until the other profiler has ended, or choose another tool with `--tool`.',
+    exit: 1,
+    status: 409,
+  },
   SP_CANCELLED: {
     hint: 'Nothing was kept. One Ctrl-C stops the capture and keeps what it has; two discard it.',
     exit: 7,

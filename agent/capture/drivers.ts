@@ -3,12 +3,14 @@
 import type { CaptureDescription, Tool } from '../runtimes/runtime.ts'
 import type { Capture, CaptureSignals, Driver } from './capture.ts'
 import { capturePerf } from './perf.ts'
+import { capturePprof } from './pprof.ts'
 import { capturePySpy } from './py-spy.ts'
 
 type DescriptionFor<T extends Tool> = Extract<CaptureDescription, { readonly tool: T }>
 
 const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   perf: capturePerf,
+  pprof: capturePprof,
   'py-spy': capturePySpy,
 }
 

@@ -59,7 +59,7 @@ export const capturePySpy: Driver<PySpyCapture> = async (description, signals) =
 // Its banner and its closing line; warnings come between.
 const maxSaid = 16 << 10
 
-export function pySpyArguments({ pid, hertz }: PySpyCapture): string[] {
+export function pySpyArguments({ pid, hertz, withIdle }: PySpyCapture): string[] {
   return [
     'record',
     `--pid=${pid}`,
@@ -70,6 +70,7 @@ export function pySpyArguments({ pid, hertz }: PySpyCapture): string[] {
     '--function',
     '--full-filenames',
     '--output=/proc/self/fd/3',
+    ...(withIdle ? ['--idle'] : []),
   ]
 }
 

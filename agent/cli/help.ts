@@ -47,8 +47,9 @@ Without a PID it takes the only busy process, or lists the busy ones to choose f
 
   -d, --duration TIME    how long to sample: 30, 500ms, 2m      (default 30)
   -F, --hertz N          samples a second of CPU time, to 999   (default 99)
-  -m, --mode cpu         what to sample                         (default cpu)
-      --tool NAME        perf or py-spy                         (default by runtime)
+  -m, --mode MODE        cpu, wall, off-cpu, both, alloc, heap or lock: what the runtime's tools
+                         can tell                               (default cpu)
+      --tool NAME        the one to use                         (default by runtime)
 ${common}
 
 Ctrl-C stops and keeps what there is; twice stops and discards it.

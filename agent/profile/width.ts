@@ -33,6 +33,12 @@ export function widthFirst(profile: Profile): Profile {
   return { ...profile, columns }
 }
 
+/** The same profile with the columns of these events only, in this order; with all, where it has none of them. */
+export function withColumns(profile: Profile, events: readonly string[]): Profile {
+  const columns = events.flatMap(event => profile.columns.filter(each => each.event === event))
+  return columns.length === 0 ? profile : { ...profile, columns }
+}
+
 /** The events that the first column does not show, in their order. */
 export function otherEvents(profile: Profile, column = 0): string[] {
   const drawn = profile.columns[column]!.event

@@ -40,7 +40,7 @@ export const cpythonRuntime: Runtime = {
     {
       name: 'py-spy',
       tool: 'py-spy',
-      modes: ['cpu'],
+      modes: ['cpu', 'wall'],
       maxHertz: 999,
       obstacles: pySpyObstacles,
       capture: ({ pid }, { tools }, ask) => ({
@@ -48,8 +48,9 @@ export const cpythonRuntime: Runtime = {
         tool: 'py-spy',
         toolPath: tools.get('py-spy')!,
         pid,
-        event: 'running threads',
-        countsCpuTime: true,
+        event: ask.mode === 'wall' ? 'all threads' : 'running threads',
+        countsCpuTime: ask.mode === 'cpu',
+        withIdle: ask.mode === 'wall',
       }),
     },
     { ...perfStrategy, obstacles: perfHereObstacles },

@@ -56,6 +56,8 @@ interface Description extends CaptureAsk {
   readonly event: string
   /** A second of CPU time gives `hertz` samples: what is achieved can be held against what was asked. */
   readonly countsCpuTime: boolean
+  /** Of what the tool gives, the columns to keep, the width first. Left out: all, as they come. */
+  readonly columns?: readonly string[]
 }
 
 export interface PerfCapture extends Description {
@@ -66,10 +68,27 @@ export interface PerfCapture extends Description {
 export interface PySpyCapture extends Description {
   readonly tool: 'py-spy'
   readonly toolPath: string
+  /** Threads that wait are sampled as well. */
+  readonly withIdle: boolean
+}
+
+/** Where a program listens. */
+export interface Endpoint {
+  readonly address: string
+  readonly port: number
+}
+
+export interface PprofCapture extends Description {
+  readonly tool: 'pprof'
+  /** Ports of the target, of which one may answer. */
+  readonly endpoints: readonly Endpoint[]
+  /** The target's arguments, joined by NUL: who answers otherwise is another program. Never to be published. */
+  readonly identity: string
+  readonly profile: 'profile' | 'allocs' | 'heap' | 'mutex' | 'block' | 'goroutine'
 }
 
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
-export type CaptureDescription = PerfCapture | PySpyCapture
+export type CaptureDescription = PerfCapture | PySpyCapture | PprofCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */

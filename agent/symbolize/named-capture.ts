@@ -13,6 +13,7 @@ import type { MmapRecord } from '../profile/perf-records.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Profile } from '../profile/profile.ts'
 import { readSegments } from '../profile/read-segments.ts'
+import { withColumns } from '../profile/width.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
@@ -73,7 +74,7 @@ export async function captureNamed(
 function isToolFault(error: unknown): error is ProfilerError {
   return (
     error instanceof ProfilerError &&
-    ['SP_TOOL_FAILED', 'SP_TOOL_MISSING', 'SP_NOT_PERMITTED'].includes(error.code)
+    ['SP_TOOL_FAILED', 'SP_TOOL_MISSING', 'SP_TOOL_BUSY', 'SP_NOT_PERMITTED'].includes(error.code)
   )
 }
 
@@ -151,14 +152,15 @@ async function sample(
     discard: AbortSignal.any([discard, failed.signal]),
   })
   try {
-    const { profile: raw, perf } = await readSegments(running.segments, {
+    const { profile, perf } = await readSegments(running.segments, {
       mapped: mappedNow(description.pid),
       onModule: module => names.hold(module),
       onUse: module => names.prepare(module),
     })
     const end = await running.ended
     if (discard.aborted) throw discarded()
-    return { raw, perf, end }
+    const { columns } = description
+    return { raw: columns === undefined ? profile : withColumns(profile, columns), perf, end }
   } catch (error) {
     failed.abort()
     await running.ended.catch(() => {

@@ -27,6 +27,7 @@ import {
   rootOf,
   type Stat,
   type Status,
+  sharesNetwork,
 } from './procfs.ts'
 
 export interface ProcessFacts extends Stat, Status {
@@ -44,6 +45,8 @@ export interface ProcessFacts extends Stat, Status {
   readonly libc: 'glibc' | 'musl' | 'static' | 'unknown'
   readonly containerId: string | undefined
   readonly threadNames: readonly string[]
+  /** Whether its network is ours: what it listens on can be reached, and is not somebody else's. */
+  readonly sharesNetwork: boolean
   /** TCP ports on which this very process listens; empty where its descriptors may not be read. */
   readonly listeners: readonly Listener[]
   /** One variable of the start environment; undefined when unset or not readable. */
@@ -102,6 +105,7 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
         threadNames ??= attempt('threads', () => readThreadNames(pid)) ?? []
         return threadNames
       },
+      sharesNetwork: attempt('ns/net', () => sharesNetwork(pid)) ?? false,
       get listeners() {
         listeners ??= attempt('fd', () => readListeners(pid)) ?? []
         return listeners

@@ -184,6 +184,12 @@ function readAddress(hex: string): string {
   return full === '0:0:0:0:0:0:0:0' ? '::' : full === '0:0:0:0:0:0:0:1' ? '::1' : full
 }
 
+/** @throws {ProfilerError} `SP_NOT_PERMITTED`, `SP_TARGET_GONE` */
+export function sharesNetwork(pid: number): boolean {
+  const network = (whose: number | 'self') => fs.readlinkSync(`/proc/${whose}/ns/net`)
+  return withReason(pid, () => network(pid)) === network('self')
+}
+
 export interface Mount {
   /** Where it is mounted, as the target sees it. */
   readonly path: string

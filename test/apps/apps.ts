@@ -58,11 +58,11 @@ export function compileRust(name: string, flags: readonly string[] = []): string
   return program
 }
 
-/** Builds the program in `go/`. */
-export function buildGo(flags: readonly string[] = []): string {
+/** Builds the program in `go/`, or in another folder. */
+export function buildGo(flags: readonly string[] = [], folder = 'go'): string {
   const program = path.join(temporaryFolder(), 'service')
   execFileSync('go', ['build', '-buildvcs=false', ...flags, '-o', program, '.'], {
-    cwd: path.join(here, 'go'),
+    cwd: path.join(here, folder),
   })
   return program
 }

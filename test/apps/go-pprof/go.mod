@@ -1,0 +1,3 @@
+module example.org/pprof
+
+go 1.19
