@@ -22,18 +22,35 @@ export function formatsFor({ settings, sources }: Config): readonly Format[] {
 /**
  * Looks whether the output could be written, before half a minute is spent on making it.
  *
- * @throws {ProfilerError} `SP_OUTPUT_EXISTS`, `SP_OUTPUT_FAILED`
+ * @throws {ProfilerError} `SP_USAGE`, `SP_OUTPUT_EXISTS`, `SP_OUTPUT_FAILED`
  */
-export function checkOutput({ output, to, force }: Settings): void {
-  if (output === '-') return
-  if (output !== undefined && !force && fs.existsSync(output)) {
-    throw new ProfilerError('SP_OUTPUT_EXISTS', `${output} exists already`)
+export function checkOutput({ output, to, force, json }: Settings): void {
+  if (output === '-') {
+    if (!json) return
+    throw new ProfilerError('SP_USAGE', 'standard output is for --json or for --output -, not both')
   }
+  const there = output === undefined ? undefined : statOf(output)
+  if (there !== undefined && !there.isFile()) {
+    const message = `${output} is no regular file, so it is not replaced: name another, or - for standard output`
+    throw new ProfilerError('SP_USAGE', message)
+  }
+  if (there !== undefined && !force)
+    throw new ProfilerError('SP_OUTPUT_EXISTS', `${output} exists already`)
   const folder =
     output === undefined ? nearestFolder(to.slice('file:'.length)) : path.dirname(output)
   if (!isWritableFolder(folder)) {
     const message = `${folder} is not a folder that can be written to`
     throw new ProfilerError('SP_OUTPUT_FAILED', message)
+  }
+}
+
+/** Not of what a link leads to: /dev/stdout is one, and to replace it is to replace the link. */
+function statOf(file: string): fs.Stats | undefined {
+  try {
+    return fs.lstatSync(file)
+  } catch {
+    // It is not there, or cannot be: then its folder, or the writing, says why.
+    return undefined
   }
 }
 

@@ -1,6 +1,7 @@
 // Where a capture is to go, and what happens when it cannot go there: told
 // before the time is spent where that can be known, and never lost where not.
 
+import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { beforeAll, expect, test } from 'vitest'
@@ -35,6 +36,26 @@ describeWith(['perf', 'cc', 'setpriv'], 'before the capture begins', () => {
     const result = await sp(['record', `${pid}`, '-o', output])
     expectFailure(result, 'SP_OUTPUT_FAILED', 6)
     expect(result.stderr).not.toContain('Sampling')
+  })
+
+  test.for([
+    ['a device', (output: string) => execFileSync('mkfifo', [output])],
+    ['a link', (output: string) => fs.symlinkSync('elsewhere', output)],
+    ['a folder', (output: string) => fs.mkdirSync(output)],
+  ] as const)('%s is not replaced, not even by --force', async ([, make]) => {
+    const output = path.join(temporaryFolder(), 'flame.svg')
+    make(output)
+    const before = fs.lstatSync(output)
+    const result = await sp(['record', `${pid}`, '--force', '-o', output])
+    expectFailure(result, 'SP_USAGE', 2)
+    expect(result.stderr).not.toContain('Sampling')
+    expect(fs.lstatSync(output)).toEqual(before)
+  })
+
+  test('standard output is for one of two', async () => {
+    const result = await sp(['record', `${pid}`, '--json', '-o', '-'])
+    expectFailure(result, 'SP_USAGE', 2)
+    expect(linesOf(result)).toHaveLength(1)
   })
 
   test('an ending that says no format is told', async () => {
