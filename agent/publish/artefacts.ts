@@ -126,7 +126,10 @@ async function pass(artefact: Artefact, policy: RedactionPolicy, id: string): Pr
     return gate(artefact, policy)
   } catch (error) {
     if (!(error instanceof ProfilerError)) throw error
-    const quarantine = await keepPrivately('quarantine', id, [artefact])
+    // Where it cannot be kept it is refused all the same, and by the same code.
+    const quarantine = await keepPrivately('quarantine', id, [artefact]).catch(
+      (cause: Error) => `none: ${cause.message}`,
+    )
     throw new ProfilerError(error.code, `${artefact.name} is refused: ${error.message}`, {
       facts: { ...error.facts, quarantine },
       cause: error,

@@ -67,7 +67,7 @@ test('a quarantine that another has prepared is not used', async () => {
   const temporary = temporaryFolder()
   fs.symlinkSync(temporaryFolder(), path.join(temporary, `sp-flamegraph-${process.getuid!()}`))
   const result = await sp(['render', '-'], { input: split, env: { TMPDIR: temporary } })
-  expect(result.code).toBe(6)
+  expect(result.code).toBe(3)
   expect(result.stderr).toContain('is not a folder of ours that is closed to others')
   expect(`${result.stdout}${result.stderr}`).not.toContain('1111')
 })
