@@ -139,7 +139,7 @@ export const errorKinds = {
     status: 409,
   },
   SP_OUTPUT_FAILED: {
-    hint: 'Check the folder, its permissions and the free space; the capture itself was good.',
+    hint: 'Check the folder, its permissions and the free space.',
     exit: 6,
     status: 507,
   },

@@ -7,6 +7,7 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import path from 'node:path'
+import { setImmediate } from 'node:timers/promises'
 import { ProfilerError, systemCode } from '../errors.ts'
 import type { Passed } from '../redact/gate.ts'
 
@@ -20,15 +21,18 @@ export async function publishToDirectory(
   directory: string,
   place: string,
   files: readonly Passed[],
+  discard?: AbortSignal,
 ): Promise<string> {
   const target = path.join(path.resolve(directory), ...place.split('/'))
   const partial = path.join(
     path.dirname(target),
     `.${path.basename(target)}.${randomBytes(4).toString('hex')}.partial`,
   )
+  const missing = missingFolders(partial)
   try {
-    await makeFolders(partial)
+    await makeFolders(missing)
     for (const { name, bytes } of files) await writeDurably(path.join(partial, name), bytes)
+    await checkWanted(discard)
     // rename() replaces an empty folder, and we never publish an empty one.
     await fs.rename(partial, target)
     return target
@@ -36,6 +40,12 @@ export async function publishToDirectory(
     await fs.rm(partial, { recursive: true, force: true }).catch(() => {
       // What made the writing fail may make the cleaning fail too; the first reason is the one to tell.
     })
+    for (const each of missing.toReversed()) {
+      await fs.rmdir(each).catch(() => {
+        // Gone with the rest, or another capture has come to lie in it.
+      })
+    }
+    if (cause instanceof ProfilerError) throw cause
     const code = systemCode(cause)
     if (code === 'ENOTEMPTY' || code === 'EEXIST') {
       throw new ProfilerError('SP_OUTPUT_EXISTS', `${target} exists already`, { cause })
@@ -51,14 +61,17 @@ export async function writeOutput(
   file: string,
   bytes: Uint8Array,
   replace: boolean,
+  discard?: AbortSignal,
 ): Promise<void> {
   const partial = `${file}.${randomBytes(4).toString('hex')}.partial`
   try {
     await writeDurably(partial, bytes)
+    await checkWanted(discard)
     // link() fails where a name exists, rename() replaces it.
     if (replace) await fs.rename(partial, file)
     else await fs.link(partial, file)
   } catch (cause) {
+    if (cause instanceof ProfilerError) throw cause
     const code = systemCode(cause)
     if (code === 'EEXIST') {
       throw new ProfilerError('SP_OUTPUT_EXISTS', `${file} exists already`, { cause })
@@ -73,11 +86,23 @@ export async function writeOutput(
   }
 }
 
-/** Not by `recursive`: in a folder that takes none, such as /proc, Node then tries for ever. */
-async function makeFolders(folder: string): Promise<void> {
+/** The last moment: a turn of the event loop lets a Ctrl-C that has come be heard. */
+async function checkWanted(discard: AbortSignal | undefined): Promise<void> {
+  if (discard === undefined) return
+  await setImmediate()
+  if (discard.aborted) throw new ProfilerError('SP_CANCELLED', 'the capture was discarded')
+}
+
+/** This folder and those above it that are not there, outermost first. */
+function missingFolders(folder: string): string[] {
   const missing: string[] = []
-  for (let at = folder; !existsSync(at); at = path.dirname(at)) missing.push(at)
-  for (const each of missing.reverse()) {
+  for (let at = folder; !existsSync(at); at = path.dirname(at)) missing.unshift(at)
+  return missing
+}
+
+/** Not by `recursive`: in a folder that takes none, such as /proc, Node then tries for ever. */
+async function makeFolders(missing: readonly string[]): Promise<void> {
+  for (const each of missing) {
     await fs.mkdir(each, 0o755).catch(error => {
       // Another capture may have made it just now.
       if (systemCode(error) !== 'EEXIST') throw error

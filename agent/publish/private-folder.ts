@@ -37,6 +37,10 @@ export async function keepPrivately(
     return folder
   } catch (cause) {
     if (cause instanceof ProfilerError) throw cause
+    // Half a file is no help, and the disk may be full for want of just this room.
+    await fs.rm(folder, { recursive: true, force: true }).catch(() => {
+      // The first reason is the one to tell.
+    })
     throw new ProfilerError('SP_OUTPUT_FAILED', `${folder} cannot be written`, { cause })
   }
 }

@@ -2,7 +2,7 @@
 // the incident's name with a manifest.
 
 import path from 'node:path'
-import { monotonicMs } from '../capture/capture.ts'
+import { type CaptureSignals, monotonicMs } from '../capture/capture.ts'
 import type { Format, Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import type { Passed } from '../redact/gate.ts'
@@ -12,6 +12,13 @@ import { placeOf } from './place.ts'
 import { keepPrivately } from './private-folder.ts'
 import type { Receipt } from './receipt.ts'
 
+export interface PublishAsk {
+  readonly settings: Settings
+  readonly formats: readonly Format[]
+  /** Who can still say that nothing is to be kept, until it is there. */
+  readonly signals?: Pick<CaptureSignals, 'discard'>
+}
+
 /**
  * From a profile with names to a receipt: what a capture and a file that was read have in common.
  *
@@ -19,14 +26,14 @@ import type { Receipt } from './receipt.ts'
  */
 export async function publishDraft(
   draft: Draft,
-  { settings, formats }: { readonly settings: Settings; readonly formats: readonly Format[] },
+  { settings, formats, signals }: PublishAsk,
   sinceMs: number,
 ): Promise<Receipt> {
   const made = await makeArtefacts(draft, formats, settings)
   const { record, outcome } = made
   // One file on its own has nobody to read a manifest of it.
   const files = settings.output === undefined ? [...made.files, made.manifest] : made.files
-  const place = await publish(files, record, settings)
+  const place = await publish(files, record, settings, signals?.discard)
   return {
     record,
     ...outcome,
@@ -44,22 +51,24 @@ async function publish(
   files: readonly Passed[],
   { incident, id }: { readonly incident: string; readonly id: string },
   settings: Settings,
+  discard: AbortSignal | undefined,
 ): Promise<string> {
   const { output, to, force } = settings
   try {
     if (output === undefined) {
       const directory = to.slice('file:'.length)
-      return `file:${await publishToDirectory(directory, placeOf(incident, id), files)}`
+      return `file:${await publishToDirectory(directory, placeOf(incident, id), files, discard)}`
     }
     const [file] = files as readonly [Passed]
     if (output === '-') {
       await new Promise<void>(resolve => process.stdout.write(file.bytes, () => resolve()))
       return '-'
     }
-    await writeOutput(output, file.bytes, force)
+    await writeOutput(output, file.bytes, force, discard)
     return `file:${path.resolve(output)}`
   } catch (error) {
     if (!(error instanceof ProfilerError) || error.code === 'SP_INTERNAL') throw error
+    if (error.code === 'SP_CANCELLED') throw error
     // The capture was good and may not come again: it is not lost because a disk is full.
     const spool = await keepPrivately('spool', id, files).catch(() => undefined)
     if (spool === undefined) throw error

@@ -64,6 +64,21 @@ describeWith(['perf', 'py-spy', 'cc', 'python3', 'setpriv'], 'a capture', () => 
     expectNothingLeft(running)
   })
 
+  test('that is discarded while it is published is not published', async () => {
+    const { pid } = start(compile('burn'), ['60'])
+    await untilBusy(pid)
+    const output = temporaryFolder()
+    const options = ['-d', '500ms', '--json', `--to=file:${output}`]
+    const { child, result, saying } = startCommand(['record', `${pid}`, ...options])
+    await saying('publishing')
+    child.kill('SIGSTOP')
+    child.kill('SIGINT')
+    child.kill('SIGTERM')
+    child.kill('SIGCONT')
+    expect((await result).code).toBe(7)
+    expect(fs.readdirSync(output)).toEqual([])
+  })
+
   test.for(tools)('with %s is discarded by a second Ctrl-C', async ([, startTarget]) => {
     const running = await begun(startTarget)
     running.child.kill('SIGSTOP')

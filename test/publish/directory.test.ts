@@ -43,6 +43,28 @@ describe('a capture', () => {
     expect(fs.readdirSync(path.join(folder, 'incidents/INC-1')).join()).not.toContain('partial')
   })
 
+  test('takes back the folders that it made, and no other', async () => {
+    const held = path.join(folder, 'held')
+    fs.mkdirSync(held)
+    const bad = [passed('no-such-folder/bad', 'x')]
+    await expect(publishToDirectory(held, 'incidents/INC-1/a', bad)).rejects.toThrow()
+    expect(fs.readdirSync(held)).toEqual([])
+    await publishToDirectory(held, 'incidents/INC-1/a', [passed('good', 'x')])
+    await expect(publishToDirectory(held, 'incidents/INC-1/b', bad)).rejects.toThrow()
+    expect(fs.readdirSync(path.join(held, 'incidents/INC-1'))).toEqual(['a'])
+  })
+
+  test('is not there when it was discarded in the meantime', async () => {
+    const held = temporaryFolder()
+    const discard = new AbortController()
+    const writing = publishToDirectory(held, 'a', [passed('f', 'x')], discard.signal)
+    discard.abort()
+    await expect(writing).rejects.toMatchObject({ code: 'SP_CANCELLED' })
+    const one = writeOutput(path.join(held, 'f'), Buffer.from('x'), true, discard.signal)
+    await expect(one).rejects.toMatchObject({ code: 'SP_CANCELLED' })
+    expect(fs.readdirSync(held)).toEqual([])
+  })
+
   test('that goes where a file is, is an error that says so', async () => {
     fs.writeFileSync(path.join(folder, 'file'), '')
     await expect(
@@ -83,8 +105,7 @@ describe('a full disk', () => {
       await expect(
         writeOutput(path.join(small, 'f'), Buffer.alloc(1 << 20), false),
       ).rejects.toThrow('the disk is full')
-      expect(fs.readdirSync(path.join(small, 'incidents/a'))).toEqual([])
-      expect(fs.readdirSync(small)).toEqual(['incidents'])
+      expect(fs.readdirSync(small)).toEqual([])
     },
   )
 })
