@@ -3,14 +3,19 @@
 
 import { hasFlag } from '../cli/arguments.ts'
 import { asProfilerError, openTerminal } from '../cli/terminal.ts'
-import { ProfilerError } from '../errors.ts'
+import { ProfilerError, systemCode } from '../errors.ts'
 
 const argv = process.argv.slice(2)
 const terminal = openTerminal(hasFlag(argv, '--json'), hasFlag(argv, '--debug'))
 
 // A reader that has seen enough (`| head`) is no error.
-process.stdout.on('error', error => {
-  process.exit((error as NodeJS.ErrnoException).code === 'EPIPE' ? 0 : 1)
+process.stdout.on('error', cause => {
+  const code = systemCode(cause)
+  if (code === 'EPIPE') process.exit(0)
+  const message = `standard output cannot be written: ${code}`
+  const error = new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
+  openTerminal(false, false).error(error)
+  process.exit(error.exit)
 })
 
 try {
@@ -22,41 +27,45 @@ try {
 
 /** Each subcommand is loaded only when it is asked for: `--help` needs no profiler. */
 async function dispatch(): Promise<void> {
-  const first = argv[0]?.startsWith('-') === false ? argv[0] : undefined
-  const isPid = first !== undefined && /^\d+$/.test(first)
-  const command = first === undefined || isPid ? '' : first
-  const rest = command === '' ? argv : argv.slice(1)
   const { help } = await import('../cli/help.ts')
-  if (!help.has(command)) {
-    throw new ProfilerError('SP_USAGE', `there is no subcommand ${command}`)
-  }
-  if (rest.includes('--help') || rest.includes('-h')) {
-    process.stdout.write(help.get(command)!)
+  // Mostly it stands first. It may follow flags, but which of those take a value only the parser knows.
+  const first = argv[0]?.startsWith('-') === false ? commandOf(argv[0], help) : undefined
+  if (argv.includes('--help') || argv.includes('-h')) {
+    process.stdout.write(help.get(first ?? '')!)
     return
   }
   const { readArguments } = await import('../cli/arguments.ts')
-  const parsed = readArguments(rest)
-  if (parsed.wants.version) {
+  const { positionals, config, wants } = readArguments(argv)
+  if (wants.version) {
     const { version } = await import('../cli/version.ts')
     terminal.print(`sp-flamegraph ${version()}`)
     terminal.emit({ version: version() })
     return
   }
-  if (parsed.wants.config) {
+  if (wants.config) {
     const { printConfig } = await import('../cli/print-config.ts')
-    printConfig(parsed.config, terminal)
+    printConfig(config, terminal)
     return
   }
-  const { positionals, config } = parsed
-  if (command === '' && !isPid) {
+  const [word, ...others] = positionals
+  if (word === undefined) {
     const { overview } = await import('../cli/overview.ts')
     await overview(config.settings, terminal)
     return
   }
+  const command = commandOf(word, help)
   const { formatsFor } = await import('../publish/output.ts')
   const run =
     command === 'render'
       ? (await import('../cli/render.ts')).render
       : (await import('../cli/record.ts')).record
-  await run(positionals, config.settings, formatsFor(config), terminal)
+  const subjects = command === word ? others : positionals
+  await run(subjects, config.settings, formatsFor(config), terminal)
+}
+
+/** A pid alone is a capture of it. */
+function commandOf(word: string, help: ReadonlyMap<string, string>): string {
+  if (/^\d+$/.test(word)) return 'record'
+  if (word !== '' && help.has(word)) return word
+  throw new ProfilerError('SP_USAGE', `there is no subcommand ${word}`)
 }

@@ -1,5 +1,6 @@
 // `--help`, `--version` and what is no option.
 
+import fs from 'node:fs'
 import { expect, test } from 'vitest'
 import { help } from '../../agent/cli/help.ts'
 import { linesOf, sp } from '../command.ts'
@@ -53,4 +54,27 @@ test('what is wrong with the settings is told all at once', async () => {
     expect(result.stderr).toMatch(new RegExp(`\\b${name}\\b[^:]* \\(flag\\): `))
   }
   expect(result.stderr).toContain('(SP_CONFIG_INVALID)')
+})
+
+test('a subcommand and a pid may follow flags', async () => {
+  const gone = `${2 ** 22 - 1}`
+  for (const words of [
+    ['--json', 'record', gone],
+    ['-d', '5', gone],
+    ['--hertz=99', 'record', gone, '-d', '5'],
+  ]) {
+    const { code, stderr } = await sp(words)
+    expect(stderr, words.join(' ')).toContain(`there is no process ${gone}`)
+    expect(code).toBe(5)
+  }
+  const wrong = await sp(['--json', 'frobnicate'])
+  expect(wrong.stderr).toContain('there is no subcommand frobnicate')
+  expect(wrong.code).toBe(2)
+})
+
+test.skipIf(!fs.existsSync('/dev/full'))('a full standard output is told', async () => {
+  const toFull = ['sh', '-c', 'exec "$@" >/dev/full', 'sh']
+  const { code, stderr } = await sp(['render', '-', '-o', '-'], { under: toFull, input: 'a;b 1\n' })
+  expect(stderr).toContain('standard output cannot be written: ENOSPC')
+  expect(code).toBe(6)
 })
