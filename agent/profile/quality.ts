@@ -133,7 +133,7 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
   judge(
     lost > limit.lost.care,
     lost > limit.lost.distrust,
-    `${formatCount(lostSamples)} samples lost (${roundPercent(lost)}).`,
+    `${formatCount(lostSamples)} samples lost (${roundPercent(lost)}): ${listLosses(profile.loss)}.`,
   )
   judge(
     (facts.throttled ?? 0) > 0,
@@ -238,6 +238,15 @@ function measure(profile: Profile, facts: CaptureFacts, column: number): Shares 
     ...(facts.stackLimit !== undefined && { truncated: share(truncated) }),
     ...(facts.framePointers === true && { shallow: share(shallow, withUser) }),
   }
+}
+
+/** By the words of the readers, the largest first; the picture has the rest. */
+function listLosses(loss: Profile['loss']): string {
+  return [...loss]
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 3)
+    .map(([what, count]) => `${formatCount(count)} ${what}`)
+    .join(', ')
 }
 
 function listReasons(reasons: Quality['unknownByReason']): string {

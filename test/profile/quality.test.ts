@@ -58,6 +58,16 @@ test.for([
   expect(quality.lost).toBeCloseTo(lost / (2900 + lost))
 })
 
+test('what was lost is told by its reason, the largest first', () => {
+  const builder = new ProfileBuilder()
+  addStack(builder, ['main', 'f'], 6900)
+  builder.lose('lost by the kernel', 100)
+  builder.lose('whose stack changed while it was read', 3000)
+  expect(assess(builder.build(), perf).reasons).toEqual([
+    '3,100 samples lost (31 %): 3,000 whose stack changed while it was read, 100 lost by the kernel.',
+  ])
+})
+
 test('weight that cannot be read is counted by reason', () => {
   const quality = assess(profileOf('main;unknown:a 100\nunknown:b;f 900\nmain;g 1000'), perf)
   expect(quality.unknownLeaf).toBe(0.05)
