@@ -18,8 +18,9 @@ export function newCaptureId(now: Date, subject: string): string {
   return `${time}-${subject}-${randomBytes(3).toString('hex')}`
 }
 
+/** @param incident redacted: of `INC-[mobile:7f3a9c]`, what every store and shell takes is left */
 export function placeOf(incident: string, captureId: string): string {
-  return `incidents/${incident}/${captureId}`
+  return `incidents/${incident.replace(/[[\]]/g, '').replaceAll(':', '-')}/${captureId}`
 }
 
 export const artefactNames: Readonly<Record<Format, string>> = {
