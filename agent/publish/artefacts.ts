@@ -6,6 +6,7 @@
 
 import type { Format, Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
+import { weightOf } from '../profile/call-tree.ts'
 import { printFolded } from '../profile/folded.ts'
 import { printPprof } from '../profile/pprof-print.ts'
 import type { Profile } from '../profile/profile.ts'
@@ -46,13 +47,14 @@ export interface Artefacts {
 /**
  * Makes the files in the formats asked for, and the manifest of them.
  *
- * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_REDACTION_REFUSED` (the file is in quarantine then)
+ * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_LIMIT`, `SP_REDACTION_REFUSED` (the file is in quarantine then)
  */
 export async function makeArtefacts(
   draft: Draft,
   formats: readonly Format[],
   settings: Pick<Settings, 'customerIds'>,
 ): Promise<Artefacts> {
+  checkWeights(draft.profile)
   const policy = redactionPolicy({
     customerIds: settings.customerIds,
     allowedScripts: [viewerScriptSha256],
@@ -84,6 +86,18 @@ export async function makeArtefacts(
     record.id,
   )
   return { record, outcome, files, manifest }
+}
+
+// What pprof can hold: 292 years of nanoseconds.
+const mostWeight = 2 ** 63
+
+/** A damaged number is told as one: to the gate it would be a line that is no stack and count. */
+function checkWeights(profile: Profile): void {
+  for (const column of profile.columns.keys()) {
+    if (Math.abs(weightOf(profile, column)) < mostWeight) continue
+    const message = 'the weights add up to more than 2^63: a number in the profile is damaged'
+    throw new ProfilerError('SP_LIMIT', message)
+  }
 }
 
 interface Printable {

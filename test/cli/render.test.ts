@@ -116,3 +116,9 @@ test('a reader that has seen enough is no error', async () => {
   expect(result.stdout.length).toBe(10)
   expect(result.stderr).not.toContain('SP_')
 })
+
+test('weights that no format can hold are told, and are nothing for the gate', async () => {
+  const { code, stderr } = await sp(['render', fileWith('a;b 99999999999999999999\n')])
+  expect(stderr).toContain('add up to more than 2^63')
+  expect(code).toBe(7)
+})
