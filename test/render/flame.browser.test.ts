@@ -254,6 +254,25 @@ describe.skipIf(missing !== '')(`in Chromium${missing}`, () => {
     })
   })
 
+  test('the root is in the window at first, and a match that was stepped to', async () => {
+    const deep = profileOf(
+      `${Array.from({ length: 36 }, (_, level) => `level${level}`).join(';')} 9`,
+    )
+    for (const height of [700, 1200]) {
+      const tab = await open(deep, { viewport: { width: 1200, height } })
+      const isInWindow = async (name: string) => {
+        const { y } = (await frame(tab, name).boundingBox())!
+        return y >= 0 && y + 17 <= height
+      }
+      const root = (await tab.locator('.graph g g').first().boundingBox())!
+      expect(root.y + 17, `${height}`).toBeLessThanOrEqual(height)
+      await tab.locator('input').fill('level35')
+      await tab.locator('input').press('Enter')
+      expect(await isInWindow('level35'), `${height}`).toBe(true)
+      expect(await tab.locator('input:focus').count()).toBe(1)
+    }
+  })
+
   test('a touch zooms', async () => {
     const tab = await open(service, { hasTouch: true })
     await frame(tab, 'serve').tap()

@@ -17,25 +17,13 @@
       const full = title.textContent
       const named = full.slice(0, full.lastIndexOf(' ('))
       const name = level ? named.slice(0, named.lastIndexOf(' [')) : named
-      const x = Number.parseFloat(rect.getAttribute('x')) || 0
-      const width = Number.parseFloat(rect.getAttribute('width'))
+      const [x, width] = ['x', 'width'].map(key => Number.parseFloat(rect.getAttribute(key)) || 0)
       // Both rows go from left to right, and so does the caller.
       let caller = frames[under]
       while (level && (caller.level < level - 1 || caller.x + caller.width < x + width / 2)) {
         caller = frames[++under]
       }
-      g.frame = {
-        g,
-        rect,
-        text,
-        full,
-        name,
-        level,
-        x,
-        width,
-        caller,
-        callees: [],
-      }
+      g.frame = { g, rect, text, full, name, level, x, width, caller, callees: [] }
       caller?.callees.push(g.frame)
       frames.push(g.frame)
       set(g, { role: 'treeitem', tabindex: -1, 'aria-level': level + 1 })
@@ -45,8 +33,12 @@
 
   // What was chosen; the address holds it too, so that a link shows the same.
   const view = { zoom: root, search: '' }
-  // The root of a tall graph would be far below.
-  const usual = { matchCase: false, regexp: false, flip: rows.length * 18 > innerHeight }
+  // The root of a tall graph would be below the window.
+  const usual = {
+    matchCase: false,
+    regexp: false,
+    flip: +graph.getAttribute('y') + rows.length * 18 > innerHeight,
+  }
   let current = root
   let hits = []
 
@@ -218,8 +210,8 @@
       if (frame.isHit && !frame.isCovered) share += frame.width
     }
     hits = frames.filter(frame => frame.isHit)
-    const found = `${hits.length} found, ${share.toFixed(2)} % of the width`
-    status.textContent = view.search && (trouble || found)
+    status.textContent =
+      view.search && (trouble || `${hits.length} found, ${share.toFixed(2)} % of the width`)
     draw()
   }
 
@@ -236,7 +228,7 @@
     const typing = document.activeElement === field
     if (!isShown(hits[index])) zoomTo(root)
     moveTo(hits[index])
-    if (typing) field.focus()
+    if (typing) field.focus({ preventScroll: true })
     graph.querySelector('[aria-selected]')?.removeAttribute('aria-selected')
     set(current.g, { 'aria-selected': true })
     status.textContent = `${index + 1} of ${hits.length}`
@@ -321,7 +313,7 @@
   function recall() {
     const words = new URLSearchParams(location.hash.slice(1))
     for (const key in switches) view[key] = words.has(key) ? words.get(key) === 'true' : usual[key]
-    view.zoom = frames[Number(words.get('zoom'))] || root
+    view.zoom = frames[+words.get('zoom')] || root
     view.search = field.value = (words.get('search') || '').slice(0, 100)
     turn()
     search()
