@@ -49,8 +49,12 @@ async function feed(chunks: Chunks, inflater: ReturnType<typeof createGunzip>): 
       // A copy: it is inflated later, and who streams may use its buffer again.
       if (inflater.write(Buffer.from(chunk))) continue
       await new Promise<void>(resolve => {
-        inflater.once('drain', resolve)
-        inflater.once('close', resolve)
+        // Both go: a listener for each piece of a large file would pile up.
+        const goOn = () => {
+          inflater.off('drain', goOn).off('close', goOn)
+          resolve()
+        }
+        inflater.on('drain', goOn).on('close', goOn)
       })
     }
     inflater.end()
