@@ -73,7 +73,8 @@ export async function makeArtefacts(
     { title: safe.title, subtitle: safe.subtitle, quality, verdict, notes: record.remarks },
     policy,
   )
-  const outcome = { quality, verdict, tally }
+  // As the page has it: a long name that is cut in the middle can look personal where the whole did not.
+  const outcome = { quality: page.quality, verdict: page.verdict, tally }
 
   const files: Passed[] = []
   for (const format of formats) {

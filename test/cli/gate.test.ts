@@ -71,3 +71,9 @@ test('a quarantine that another has prepared is not used', async () => {
   expect(result.stderr).toContain('is not a folder of ours that is closed to others')
   expect(`${result.stdout}${result.stderr}`).not.toContain('1111')
 })
+
+test('a long name that looks personal only where it is cut does not stop a capture', async () => {
+  const { code, stderr } = await sp(['render', '-'], { input: `m;${'/home/'.repeat(200)} 1\n` })
+  expect(stderr).not.toContain('refused')
+  expect(code).toBe(0)
+})
