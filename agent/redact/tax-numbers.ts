@@ -10,6 +10,8 @@ import { isNotPersonal, wordsBefore } from './not-personal.ts'
 
 /** Adds the tax numbers of a text. */
 export function findTaxNumbers(text: string, hits: Hit[]): void {
+  // Nearly every name with a number in it has none of this form, and one look is cheaper than four.
+  if (!fourDigits.test(text)) return
   for (const { index, 0: found } of text.matchAll(gstin)) {
     if (hits.length > enoughHits) return
     if (isGstin(found.toUpperCase())) {
@@ -32,6 +34,10 @@ export function findTaxNumbers(text: string, hits: Hit[]): void {
     }
   }
 }
+
+// What all of them have: four digits, no more, which a letter and perhaps a gap stand beside.
+const fourDigits =
+  /[A-Za-z][ ._\u00a0-]{0,2}\d{4}[ ._\u00a0-]{0,2}[A-Za-z]|\d([ ._-])\d\1\d\1\d\1[A-Z]/
 
 const gstin = /\d{2}[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]/gi
 // The fourth: association, body, company, firm, government, Hindu family, juridical person, local
