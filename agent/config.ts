@@ -77,6 +77,8 @@ const schema = z.strictObject({
   to: destination,
   incident: incident.optional(),
   customerIds: z.array(customerId).max(50),
+  /** Whether a tool may stop the target for the moment of each sample. */
+  pause: flag,
   force: flag,
   json: flag,
   debug: flag,
@@ -93,6 +95,7 @@ const defaults = {
   format: ['svg', 'folded', 'json', 'pprof'],
   to: 'file:flamegraphs',
   customerIds: [],
+  pause: false,
   force: false,
   json: false,
   debug: false,

@@ -2,7 +2,8 @@
 //
 // Non-blocking: the target is never stopped, at the price of a stack that is
 // now and then read while it changes (py-spy counts those as errors, and so do
-// we). The traps: `-d` counts samples, so the wall clock stops it; only SIGINT
+// we): 2 % on a quiet machine, a third where py-spy has to wait for a core. A
+// person may choose to have it stopped for each sample instead. The traps: `-d` counts samples, so the wall clock stops it; only SIGINT
 // makes it write its file, SIGTERM loses everything; `-o -` makes a file named `-`.
 
 import fs from 'node:fs'
@@ -39,7 +40,10 @@ export const capturePySpy: Driver<PySpyCapture> = async (description, signals) =
         startedMs: run.startedMs(),
         endedMs: run.endedMs(),
         loss: new Map(errors > 0 ? [['whose stack changed while it was read', errors]] : []),
-        notes: late === undefined ? [] : [`py-spy could not keep up: it was ${late} s behind.`],
+        notes: [
+          ...(late === undefined ? [] : [`py-spy could not keep up: it was ${late} s behind.`]),
+          ...(isMuch(errors, said) ? [pauseAdvice] : []),
+        ],
       }
     })
     ended.catch(() => fs.closeSync(output))
@@ -56,21 +60,30 @@ export const capturePySpy: Driver<PySpyCapture> = async (description, signals) =
   }
 }
 
+const pauseAdvice =
+  'Many stacks changed while they were read: `--pause` stops the target for each sample, and loses none.'
+
+/** More than one in ten: what quality does not trust any more. */
+function isMuch(errors: number, said: string): boolean {
+  const samples = Number(/Samples: (\d+)/.exec(said)?.[1] ?? 0)
+  return errors * 9 > samples
+}
+
 // Its banner and its closing line; warnings come between.
 const maxSaid = 16 << 10
 
-export function pySpyArguments({ pid, hertz, withIdle }: PySpyCapture): string[] {
+export function pySpyArguments({ pid, hertz, withIdle, pause }: PySpyCapture): string[] {
   return [
     'record',
     `--pid=${pid}`,
     `--rate=${hertz}`,
     '--format=raw',
-    '--nonblocking',
     // A function is one frame, at its first line, not one frame for each line of it.
     '--function',
     '--full-filenames',
     '--output=/proc/self/fd/3',
     ...(withIdle ? ['--idle'] : []),
+    ...(pause ? [] : ['--nonblocking']),
   ]
 }
 

@@ -14,6 +14,7 @@ const flags = {
   output: { type: 'string', short: 'o' },
   to: { type: 'string' },
   incident: { type: 'string', short: 'i' },
+  pause: { type: 'boolean' },
   force: { type: 'boolean' },
   json: { type: 'boolean' },
   debug: { type: 'boolean' },

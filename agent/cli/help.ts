@@ -50,6 +50,7 @@ Without a PID it takes the only busy process, or lists the busy ones to choose f
   -m, --mode MODE        cpu, wall, off-cpu, both, alloc, heap or lock: what the runtime's tools
                          can tell                               (default cpu)
       --tool NAME        the one to use                         (default by runtime)
+      --pause            let py-spy stop the target for each sample (under 1 ms): no stack is lost
 ${common}
 
 Ctrl-C stops and keeps what there is; twice stops and discards it.

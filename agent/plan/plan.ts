@@ -63,6 +63,7 @@ export function plan(
         mode: ask.mode,
         hertz: Math.min(ask.hertz, strategy.maxHertz),
         durationMs: ask.durationMs,
+        pause: ask.pause === true,
       }),
     ),
     remarks: [

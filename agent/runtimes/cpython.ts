@@ -51,6 +51,7 @@ export const cpythonRuntime: Runtime = {
         event: ask.mode === 'wall' ? 'all threads' : 'running threads',
         countsCpuTime: ask.mode === 'cpu',
         withIdle: ask.mode === 'wall',
+        pause: ask.pause === true,
       }),
     },
     { ...perfStrategy, obstacles: perfHereObstacles },

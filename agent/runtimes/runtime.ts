@@ -41,6 +41,8 @@ export interface CaptureAsk {
   readonly mode: Mode
   readonly hertz: number
   readonly durationMs: number
+  /** The target may be stopped for the moment of each sample, where that makes stacks exact. */
+  readonly pause?: boolean
 }
 
 /** What stands in the way of a strategy, and the one thing that would remove it. */
@@ -70,6 +72,7 @@ export interface PySpyCapture extends Description {
   readonly toolPath: string
   /** Threads that wait are sampled as well. */
   readonly withIdle: boolean
+  readonly pause: boolean
 }
 
 /** Where a program listens. */

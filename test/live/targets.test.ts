@@ -133,6 +133,16 @@ describeWith(['py-spy', 'python3', 'setpriv'], 'a Python process', () => {
     expect(receipt.record.tools).toHaveProperty('py-spy')
     expect(receipt.record.durationMs).toBeLessThan(2000)
   })
+
+  test('that may be stopped for each sample loses none, and runs on', async () => {
+    const { pid } = startPython('burn.py', 60)
+    await untilBusy(pid)
+    const { receipt } = await publish(['record', `${pid}`, '-d', '1', '-F', '199', '--pause'])
+    expect(receipt.quality.lost).toBe(0)
+    expect(receipt.quality.samples).toBeGreaterThan(50)
+    await untilBusy(pid)
+    expect(readStat(pid).state).not.toMatch(/[Tt]/)
+  })
 })
 
 /** Captures for long, and does something to the target when it has been sampled for a second. */
