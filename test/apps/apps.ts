@@ -9,12 +9,16 @@ import { readStat } from '../../agent/target/procfs.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const here = import.meta.dirname
+/** Where `scripts/setup` puts the .NET runtime: the host, and the folder of its libraries. */
+const dotnetFolder = path.resolve(here, '../../.cache/dotnet/dotnetcore2/bin')
+const dotnetLibraries = path.join(dotnetFolder, 'shared/Microsoft.NETCore.App/3.1.23')
 
 /** What a test may need that is no program on PATH, and how to find out whether it is there. */
 const abilities: ReadonlyMap<string, () => boolean> = new Map([
   ['root', () => process.getuid?.() === 0],
   ['the right to unshare a mount namespace', () => succeeds('unshare', '-m', 'true')],
   ['the right to unshare a PID namespace', () => succeeds('unshare', '-pf', 'true')],
+  ['the .NET runtime', () => fs.existsSync(path.join(dotnetFolder, 'dotnet'))],
 ])
 
 /** The tools and abilities of this list that are not here: what a skipped test has to name. */
@@ -65,6 +69,55 @@ export function buildGo(flags: readonly string[] = [], folder = 'go'): string {
     cwd: path.join(here, folder),
   })
   return program
+}
+
+/** Compiles `dotnet/NAME.cs`, and answers the path of the assembly. */
+export function compileDotnet(name: string): string {
+  const folder = temporaryFolder()
+  const assembly = path.join(folder, `${name}.dll`)
+  const references = [
+    'System.Private.CoreLib',
+    'System.Runtime',
+    'System.Runtime.Extensions',
+    'System.Console',
+    'System.Threading.Thread',
+    'System.Reflection.Primitives',
+    'System.Reflection.Emit.ILGeneration',
+    'System.Reflection.Emit.Lightweight',
+  ].map(library => `-r:${path.join(dotnetLibraries, library)}.dll`)
+  // CS1702: some libraries were built against a later patch of another one, which is no matter.
+  const usual = ['-nologo', '-nostdlib', '-noconfig', '-optimize+', '-nowarn:1702']
+  const source = path.join(here, 'dotnet', `${name}.cs`)
+  execFileSync('mcs', [...usual, ...references, `-out:${assembly}`, source])
+  const framework = { name: 'Microsoft.NETCore.App', version: '3.1.0' }
+  // Without this the runtime needs libicu.
+  const configProperties = { 'System.Globalization.Invariant': true }
+  fs.writeFileSync(
+    path.join(folder, `${name}.runtimeconfig.json`),
+    JSON.stringify({ runtimeOptions: { framework, configProperties } }),
+  )
+  return assembly
+}
+
+/** Starts an assembly of `compileDotnet`. */
+export function startDotnet(
+  assembly: string,
+  seconds: number,
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess & { pid: number } {
+  const child = start(path.join(dotnetFolder, 'dotnet'), [assembly, `${seconds}`], {
+    env: { ...process.env, ...env },
+  })
+  // Killed, it leaves its socket behind.
+  const { pid } = child
+  const { startTicks } = readStat(pid)
+  onTestFinished(() => {
+    const folder = env['TMPDIR'] ?? process.env['TMPDIR'] ?? '/tmp'
+    fs.rmSync(path.join(folder, `dotnet-diagnostic-${pid}-${startTicks}-socket`), { force: true })
+    fs.rmSync(path.join(folder, `clr-debug-pipe-${pid}-${startTicks}-in`), { force: true })
+    fs.rmSync(path.join(folder, `clr-debug-pipe-${pid}-${startTicks}-out`), { force: true })
+  })
+  return child
 }
 
 /** Starts a program that is killed when the test has ended: two of them are all that the machine bears. */

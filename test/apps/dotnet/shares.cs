@@ -1,0 +1,54 @@
+// A program with a known hot path: Parse takes 70 % and Encode 30 % of the CPU
+// time, while a second thread only waits. Ends by itself after the seconds given.
+
+using System;
+using System.Diagnostics;
+using System.Runtime.CompilerServices;
+using System.Threading;
+
+namespace Shop
+{
+    static class Program
+    {
+        static ulong sink;
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void Parse()
+        {
+            var state = sink;
+            for (ulong i = 0; i < 700000; i++) state = state * 6364136223846793005 + i;
+            sink = state;
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void Encode()
+        {
+            var state = sink;
+            for (ulong i = 0; i < 300000; i++) state = state * 6364136223846793005 + i;
+            sink = state;
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void HandleRequest()
+        {
+            Parse();
+            Encode();
+        }
+
+        [MethodImpl(MethodImplOptions.NoInlining)]
+        static void WaitForWork()
+        {
+            Thread.Sleep(Timeout.Infinite);
+        }
+
+        static void Main(string[] args)
+        {
+            var waiter = new Thread(WaitForWork) { IsBackground = true };
+            waiter.Start();
+            var milliseconds = 1000 * int.Parse(args[0]);
+            var watch = Stopwatch.StartNew();
+            Console.WriteLine("ready");
+            while (watch.ElapsedMilliseconds < milliseconds) HandleRequest();
+        }
+    }
+}
