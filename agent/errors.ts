@@ -79,7 +79,7 @@ export const errorKinds = {
     status: 422,
   },
   SP_FORMAT_UNKNOWN: {
-    hint: 'Give a perf.data, `perf script` text, folded, py-spy raw, pprof, cpuprofile or speedscope file.',
+    hint: 'Give a perf.data, `perf script` text, folded, py-spy raw, pprof, cpuprofile, speedscope or nettrace file.',
     exit: 1,
     status: 415,
   },
@@ -110,6 +110,11 @@ export const errorKinds = {
   },
   SP_SPEEDSCOPE_MALFORMED: {
     hint: 'Export the file again; a cut file is the usual cause.',
+    exit: 1,
+    status: 422,
+  },
+  SP_NETTRACE_MALFORMED: {
+    hint: 'Record the trace again; if it happens twice, keep the file and report it.',
     exit: 1,
     status: 422,
   },

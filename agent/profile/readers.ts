@@ -6,6 +6,7 @@ import { toUtf8, utf16Of } from './encoding.ts'
 import { detectFolded, readFolded } from './folded.ts'
 import { gunzip, isGzip } from './gunzip.ts'
 import type { Chunks } from './lines.ts'
+import { detectNettrace, readNettrace } from './nettrace.ts'
 import { detectPerfData, readPerfData } from './perf-data.ts'
 import { detectPerfScript, readPerfScript } from './perf-script.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
@@ -28,8 +29,8 @@ export interface ReadProfile {
 }
 
 /**
- * From the surest sign to the weakest. Eight bytes of magic come first, then the
- * binary structure of pprof, which text can hardly imitate; then JSON by its
+ * From the surest sign to the weakest. Eight bytes of magic come first (two formats have
+ * them), then the binary structure of pprof, which text can hardly imitate; then JSON by its
  * keys. Of the texts, each is also the next one to somebody who does not look
  * closely: a line of `perf script` has a pid and a time, a line of py-spy is a
  * folded line whose frames have Python's files, and a folded line is anything
@@ -41,6 +42,7 @@ export const readers: readonly Reader[] = [
     detect: detectPerfData,
     read: (chunks, builder) => readPerfData(chunks, builder, {}),
   },
+  { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
   { format: 'pprof', detect: detectPprof, read: alone(readPprof) },
   { format: 'cpuprofile', detect: detectCpuProfile, read: alone(readCpuProfile) },
   { format: 'speedscope', detect: detectSpeedscope, read: alone(readSpeedscope) },
@@ -50,7 +52,9 @@ export const readers: readonly Reader[] = [
 ]
 
 /** A reader whose format says nothing of itself beside its samples. */
-function alone(read: (chunks: Chunks, builder: ProfileBuilder) => Promise<void>): Reader['read'] {
+function alone(
+  read: (chunks: Chunks, builder: ProfileBuilder) => Promise<unknown>,
+): Reader['read'] {
   return async (chunks, builder) => {
     await read(chunks, builder)
     return undefined
