@@ -17,6 +17,16 @@ const { O_RDONLY, O_NOFOLLOW, O_DIRECTORY } = fs.constants
  * @throws a system error: ELOOP for a symbolic link, EINVAL for what is no regular file, ENOENT, EACCES
  */
 export function openBeneath(root: string, path: string): number {
+  return openPinned(pinBeneath(root, path), path)
+}
+
+/**
+ * An O_PATH descriptor of whatever is at a path below `root`: a file, a folder, a socket, a symbolic
+ * link itself, but nothing that is behind one.
+ *
+ * @throws a system error: ELOOP or ENOTDIR for a symbolic link on the way, EINVAL, ENOENT, EACCES
+ */
+export function pinBeneath(root: string, path: string): number {
   const names = path.split('/').filter(name => name !== '' && name !== '.')
   if (names.length === 0 || names.includes('..') || path.includes('\0'))
     throw refusal('EINVAL', path)
@@ -32,7 +42,7 @@ export function openBeneath(root: string, path: string): number {
     fs.closeSync(at)
     throw error
   }
-  return openPinned(at, path)
+  return at
 }
 
 /**
