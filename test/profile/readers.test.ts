@@ -17,6 +17,8 @@ const formats = {
   'cpuprofile/node-20': 'cpuprofile',
   'cpuprofile/node-24': 'cpuprofile',
   'speedscope/py-spy-0.4.3': 'speedscope',
+  'nettrace/3.1': 'nettrace',
+  'nettrace/8.0': 'nettrace',
   folded: 'folded',
 }
 
@@ -36,7 +38,7 @@ function* oneByOne(bytes: Uint8Array): Generator<Uint8Array> {
   for (const byte of bytes) yield Uint8Array.of(byte)
 }
 
-const isText = ({ format }: { format: string }) => format !== 'pprof'
+const isText = ({ format }: { format: string }) => !['pprof', 'nettrace'].includes(format)
 
 describe('blind: without its name', () => {
   test.for(fixtures)('$name is $format', async ({ name, format, golden }) => {
