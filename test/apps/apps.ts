@@ -109,14 +109,23 @@ export function compileDotnet(name: string, folder = temporaryFolder()): string 
   return assembly
 }
 
-/** Starts an assembly of `compileDotnet`, and waits until its `Main` runs. */
+/**
+ * Starts an assembly of `compileDotnet`, and waits until its `Main` runs.
+ *
+ * @param under a command that runs it, in its own process
+ */
 export async function startDotnet(
   assembly: string,
   seconds: number,
-  { version = '8.0.4', env = {} }: { version?: DotnetVersion; env?: NodeJS.ProcessEnv } = {},
+  {
+    version = '8.0.4',
+    env = {},
+    under = [],
+  }: { version?: DotnetVersion; env?: NodeJS.ProcessEnv; under?: readonly string[] } = {},
 ): Promise<ChildProcess & { pid: number }> {
   const host = path.join(dotnetRuntimes[version], 'dotnet')
-  const child = start(host, [assembly, `${seconds}`], { env: { ...process.env, ...env } })
+  const [program, ...args] = [...under, host, assembly, `${seconds}`]
+  const child = start(program!, args, { env: { ...process.env, ...env } })
   // Killed, it leaves its socket and its pipes behind.
   const name = `${child.pid}-${readStat(child.pid).startTicks}`
   const folder = env['TMPDIR'] ?? '/tmp'

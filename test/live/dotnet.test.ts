@@ -1,0 +1,100 @@
+// .NET programs whose hot path is known, sampled by their own runtime, and by
+// perf with the names that the runtime gives.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { beforeAll, expect, test } from 'vitest'
+import type { Capture } from '../../agent/capture/capture.ts'
+import { startCapture } from '../../agent/capture/drivers.ts'
+import { captureEventPipe } from '../../agent/capture/eventpipe.ts'
+import { type NettraceReader, nettraceReader } from '../../agent/profile/nettrace.ts'
+import { perfDataReader } from '../../agent/profile/perf-data.ts'
+import { type Profile, ProfileBuilder } from '../../agent/profile/profile.ts'
+import { mayHoldMethods, methodMap, methodMapSymbols } from '../../agent/symbolize/method-map.ts'
+import { symbolize } from '../../agent/symbolize/symbolize.ts'
+import {
+  compileDotnet,
+  type DotnetVersion,
+  describeWith,
+  dotnetRuntimes,
+  missing,
+  startDotnet,
+} from '../apps/apps.ts'
+import { type Folded, readStacks } from '../command.ts'
+import { planned } from '../planned.ts'
+import { folded } from '../stacks.ts'
+
+const never = new AbortController().signal
+const signals = { stop: never, discard: never }
+const versions = Object.keys(dotnetRuntimes) as DotnetVersion[]
+let shares: string
+
+beforeAll(() => {
+  if (missing('mcs', 'the .NET runtimes').length === 0) shares = compileDotnet('shares')
+})
+
+async function readInto(
+  capture: Capture,
+  reader: { push(chunk: Uint8Array): void; end(): unknown },
+): Promise<void> {
+  for await (const { chunks } of capture.segments) {
+    for await (const chunk of chunks) reader.push(chunk)
+  }
+  reader.end()
+  await capture.ended
+}
+
+async function readEventPipe(
+  pid: number,
+  content: 'samples' | 'names',
+): Promise<{ reader: NettraceReader; profile: Profile }> {
+  const builder = new ProfileBuilder()
+  const reader = nettraceReader(builder)
+  const description = { tool: 'eventpipe', pid, durationMs: 1500, content } as const
+  await readInto(await captureEventPipe(description, signals), reader)
+  return { reader, profile: builder.build() }
+}
+
+function expectShares(profile: Profile): Folded {
+  const stacks = readStacks(folded(profile))
+  for (const [name, share] of [
+    ['Shop.Program.Parse()', 0.7],
+    ['Shop.Program.Encode()', 0.3],
+  ] as const) {
+    expect(stacks.share(`${name}_[j]`), name).toBeGreaterThan(share * 0.75)
+    expect(stacks.share(`${name}_[j]`), name).toBeLessThan(share * 1.25)
+  }
+  return stacks
+}
+
+describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
+  test.for(versions)('of .NET %s has the shares of the program', async version => {
+    const { pid } = await startDotnet(shares, 60, { version })
+    // Past its first tier, whose code is not compiled for speed.
+    await sleep(500)
+    const { profile } = await readEventPipe(pid, 'samples')
+    const stacks = expectShares(profile)
+    expect(stacks.share('Shop.Program.HandleRequest()_[j]')).toBeGreaterThan(0.9)
+    expect(stacks.share('[unknown]')).toBeLessThan(0.01)
+  })
+})
+
+describeWith(['mcs', 'the .NET runtimes', 'perf', 'setpriv'], 'perf', () => {
+  test.for(versions)('with the names of .NET %s has the shares of the program', async version => {
+    const { pid } = await startDotnet(shares, 60, { version })
+    await sleep(500)
+    const builder = new ProfileBuilder()
+    const description = { ...planned(pid, { tool: 'perf', hertz: 999, durationMs: 1500 }) }
+    await readInto(await startCapture(description, signals), perfDataReader(builder))
+    const { reader } = await readEventPipe(pid, 'names')
+    const map = methodMap(reader.methods, module => reader.modulePath(module))
+    const profile = symbolize(builder.build(), module => {
+      return mayHoldMethods(module) ? methodMapSymbols(map, module) : { find: () => 'no symbols' }
+    })
+    const stacks = expectShares(profile)
+    expect(stacks.share('Shop.Program.Main(string[])_[j]')).toBeGreaterThan(0.9)
+    expect(profile.frames.find(({ name }) => name === 'Shop.Program.Parse()')).toMatchObject({
+      kind: 'jit',
+      module: shares,
+    })
+  })
+})
