@@ -29,8 +29,8 @@ export interface Method {
 }
 
 // A rundown of the largest services that we know of has some 100,000 methods, of 300 bytes each.
-const maxMethods = 4_000_000
-const maxBytes = 512 << 20
+const maxMethods = 1_000_000
+const maxBytes = 256 << 20
 // IL can make no longer code than some MB, and a 32-bit start with it stays exact.
 const maxSize = 64 << 20
 const maxAddress = 2 ** 48

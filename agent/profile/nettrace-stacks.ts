@@ -1,19 +1,13 @@
-// The stacks of a NetTrace stream, from the ids that its events have to places in
-// code.
+// The stacks of a NetTrace stream, from the ids that its events have to paths of
+// places in code.
 //
-// An id holds until the next sequence point only, so an id is looked up when its
-// sample is read. Names come at the end of the stream. Until then a stack is a path
-// of places: addresses, or methods where the code has been thrown away since, for
-// other code may have its memory by then.
+// An id holds until the next sequence point only, so a sample's stack is looked up
+// when it is read. Names come at the end of the stream: until then a path is made
+// of places (nettrace-places.ts), in a builder of our own.
 
 import type { Method, Methods } from './nettrace-methods.ts'
+import { Places } from './nettrace-places.ts'
 import { type Frame, noCaller, type Profile, ProfileBuilder } from './profile.ts'
-
-/** Where a sample was: `method` is known here only if its code was thrown away. */
-interface Place {
-  readonly avma: number
-  method: Method | undefined
-}
 
 /** A stack as the stream has it. */
 export interface HeldStack {
@@ -21,31 +15,33 @@ export interface HeldStack {
   /** Where in the block its addresses are. */
   readonly at: number
   readonly end: number
-  /** In each column, once it was asked for, and as long as no code was thrown away since. */
-  readonly paths: [number | undefined, number | undefined]
+  /** What became of it under each root and in each column, as long as no code was thrown away since. */
+  paths: Map<number, number> | undefined
   generation: number
 }
 
-// Between two sequence points the runtime writes some MB; a hostile file would never write one.
+// Between two sequence points the runtime writes 10 MB; a hostile file would never write one.
 const maxHeldBytes = 128 << 20
-const pageBits = 12
-/** Of looking for the places in code that is thrown away: far above what any program throws away. */
-const maxSteps = 100_000_000
+const maxHeld = 1 << 20
+/** Where the runtime stops to walk: the outermost frames of what is deeper are missing. */
+export const walkLimit = 100
+// Whatever another writer may walk.
+const maxDepth = 512
+
+const managedColumn = 0
+const outsideColumn = 1
 
 export class NettraceStacks {
-  /** Stacks that were one too many to hold until the next sequence point. */
+  /** Blocks of stacks that were one too many to hold until the next sequence point. */
   refusedBlocks = 0
+  readonly places = new Places()
   readonly #pointerSize: number
-  /** The stacks of places, whose frames are called by their index in `#places`. */
+  /** Frames are called by the number of their place. */
   readonly #paths = new ProfileBuilder()
+  /** Of each place, once it was asked for. */
+  readonly #frames: (number | undefined)[] = []
   #heldBytes = 0
-  #byId = new Map<number, HeldStack>()
-  readonly #places: Place[] = []
-  #byAvma = new Map<number, number>()
-  readonly #byPage = new Map<number, number[]>()
-  /** Grows when code is thrown away in which somebody was. */
-  #generation = 0
-  #steps = 0
+  readonly #byId = new Map<number, HeldStack>()
 
   constructor(pointerSize: number) {
     this.#pointerSize = pointerSize
@@ -56,25 +52,21 @@ export class NettraceStacks {
   /** Takes the stacks of a StackBlock; false if it is damaged. */
   hold(block: Buffer): boolean {
     if (block.length < 8) return false
-    if (this.#heldBytes + block.length > maxHeldBytes) {
+    const first = block.readUInt32LE(0)
+    const count = block.readUInt32LE(4)
+    if (this.#heldBytes + block.length > maxHeldBytes || this.#byId.size + count > maxHeld) {
       this.refusedBlocks++
       return true
     }
     this.#heldBytes += block.length
-    const first = block.readUInt32LE(0)
-    const count = block.readUInt32LE(4)
     let at = 8
     for (let index = 0; index < count; index++) {
       if (at + 4 > block.length) return false
-      const end = at + 4 + block.readUInt32LE(at)
-      if (end > block.length) return false
-      this.#byId.set(first + index, {
-        block,
-        at: at + 4,
-        end,
-        paths: [undefined, undefined],
-        generation: 0,
-      })
+      const size = block.readUInt32LE(at)
+      const end = at + 4 + size
+      if (end > block.length || size > maxDepth * this.#pointerSize) return false
+      const stack = { block, at: at + 4, end, paths: undefined, generation: 0 }
+      this.#byId.set(first + index, stack)
       at = end
     }
     return true
@@ -92,6 +84,11 @@ export class NettraceStacks {
     return stack !== undefined && stack.end - stack.at >= this.#pointerSize ? stack : undefined
   }
 
+  /** Whether the runtime may have stopped before the outermost frame. */
+  isCut({ at, end }: HeldStack): boolean {
+    return end - at >= walkLimit * this.#pointerSize
+  }
+
   /**
    * Adds a sample.
    *
@@ -99,71 +96,43 @@ export class NettraceStacks {
    * @param root the frame that the stack is put under, if any
    */
   add(stack: HeldStack, isOutside: boolean, root: Frame | undefined): void {
-    const column = isOutside ? 1 : 0
-    this.#paths.add(this.#pathUnder(root, stack, column), column, 1)
+    const column = isOutside ? outsideColumn : managedColumn
+    const rootFrame = root === undefined ? -1 : this.#paths.frame(root)
+    if (stack.paths === undefined || stack.generation !== this.places.generation) {
+      stack.paths = new Map()
+      stack.generation = this.places.generation
+    }
+    const key = 2 * rootFrame + column
+    let path = stack.paths.get(key)
+    if (path === undefined) {
+      const caller = rootFrame < 0 ? noCaller : this.#paths.stack(noCaller, rootFrame)
+      path = this.#pathOf(stack, isOutside, caller)
+      stack.paths.set(key, path)
+    }
+    this.#paths.add(path, column, 1)
   }
 
-  #pathUnder(root: Frame | undefined, stack: HeldStack, column: 0 | 1): number {
-    if (root !== undefined) {
-      const caller = this.#paths.stack(noCaller, this.#paths.frame(root))
-      return this.#pathOf(stack, column === 1, caller)
-    }
-    if (stack.generation !== this.#generation) {
-      stack.generation = this.#generation
-      stack.paths.fill(undefined)
-    }
-    const known = stack.paths[column]
-    if (known !== undefined) return known
-    const path = this.#pathOf(stack, column === 1, noCaller)
-    stack.paths[column] = path
-    return path
-  }
-
-  #pathOf({ block, at, end }: HeldStack, isOutside: boolean, root: number): number {
+  #pathOf({ block, at, end }: HeldStack, isOutside: boolean, caller: number): number {
     const size = this.#pointerSize
-    let path = root
+    let path = caller
     // The innermost comes first.
     for (let ip = at + Math.floor((end - at) / size) * size - size; ip >= at; ip -= size) {
       const avma = size === 8 ? Number(block.readBigUInt64LE(ip)) : block.readUInt32LE(ip)
       // A call that does not return may be the last instruction of its method.
       const isReturn = ip > at || isOutside
-      path = this.#paths.stack(path, this.#place(isReturn && avma > 0 ? avma - 1 : avma))
+      const place = this.places.at(isReturn && avma > 0 ? avma - 1 : avma)
+      path = this.#paths.stack(path, this.#frameAt(place))
     }
     return path
   }
 
-  #place(avma: number): number {
-    let place = this.#byAvma.get(avma)
-    if (place === undefined) {
-      place = this.#places.push({ avma, method: undefined }) - 1
-      this.#byAvma.set(avma, place)
-      const page = Math.floor(avma / 2 ** pageBits)
-      const others = this.#byPage.get(page)
-      if (others === undefined) this.#byPage.set(page, [place])
-      else others.push(place)
+  #frameAt(place: number): number {
+    let frame = this.#frames[place]
+    if (frame === undefined) {
+      frame = this.#paths.frame({ name: `${place}`, kind: 'unknown' })
+      this.#frames[place] = frame
     }
-    return this.#paths.frame({ name: `${place}`, kind: 'unknown' })
-  }
-
-  /** The code of this method is thrown away: what was seen in it was this method. */
-  bind(method: Method): void {
-    const end = method.start + method.size
-    const lastPage = Math.floor((end - 1) / 2 ** pageBits)
-    for (let page = Math.floor(method.start / 2 ** pageBits); page <= lastPage; page++) {
-      const places = this.#byPage.get(page)
-      this.#steps += 1 + (places?.length ?? 0)
-      if (this.#steps > maxSteps) return
-      if (places === undefined) continue
-      const others = places.filter(place => {
-        const { avma } = this.#places[place]!
-        if (avma < method.start || avma >= end) return true
-        this.#places[place]!.method = method
-        this.#byAvma.delete(avma)
-        return false
-      })
-      if (others.length < places.length) this.#generation++
-      this.#byPage.set(page, others)
-    }
+    return frame
   }
 
   /**
@@ -173,9 +142,7 @@ export class NettraceStacks {
   build(methods: Methods): { paths: Profile; frames: (Method | Frame | undefined)[] } {
     const paths = this.#paths.build()
     const frames = paths.frames.map(frame => {
-      if (frame.kind === 'thread') return frame
-      const { avma, method } = this.#places[Number(frame.name)]!
-      return method ?? methods.find(avma)
+      return frame.kind === 'thread' ? frame : this.places.methodAt(Number(frame.name), methods)
     })
     return { paths, frames }
   }

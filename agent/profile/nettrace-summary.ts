@@ -1,6 +1,7 @@
 // What a NetTrace stream held and what it lost: for the quality of a profile, and
 // in words for the people who look at it.
 
+import { walkLimit } from './nettrace-stacks.ts'
 import type { ProfileBuilder } from './profile.ts'
 
 export interface NettraceSummary {
@@ -12,6 +13,8 @@ export interface NettraceSummary {
   readonly externalSamples: number
   readonly errorSamples: number
   readonly samplesWithoutStack: number
+  /** Samples whose stack is as deep as the runtime walks: outermost frames are missing. */
+  readonly cutStacks: number
   /** Threads that were sampled. */
   readonly threads: number
   /**
@@ -32,6 +35,8 @@ export interface NettraceSummary {
   /** What was more than we hold. */
   readonly refusedMethods: number
   readonly refusedStackBlocks: number
+  /** Methods whose code was thrown away when we had no time left to see what of it was sampled. */
+  readonly unfollowedMethods: number
   readonly damagedBlocks: number
   /** Objects of kinds that we do not know. */
   readonly unknownObjects: number
@@ -105,6 +110,10 @@ export function reportNettrace(
       `${summary.externalSamples} of ${samples} samples are of threads that waited or ran native code, which the runtime does not tell apart: they are left out.`,
     ],
     [
+      summary.cutStacks > 0,
+      `${summary.cutStacks} stacks are as deep as the runtime walks (${walkLimit} frames): their outermost frames are missing.`,
+    ],
+    [
       summary.brokenAt !== undefined,
       `The trace is damaged at byte ${summary.brokenAt}: what came after is missing.`,
     ],
@@ -127,6 +136,10 @@ export function reportNettrace(
     [
       summary.refusedStackBlocks > 0,
       `${summary.refusedStackBlocks} blocks of stacks were more than one profile can hold.`,
+    ],
+    [
+      summary.unfollowedMethods > 0,
+      `${summary.unfollowedMethods} methods were thrown away that could not be followed: samples in them may have the names of what got their memory.`,
     ],
     [
       summary.damagedBlocks > 0,

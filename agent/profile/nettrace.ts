@@ -132,6 +132,7 @@ class Reader implements NettraceReader {
     externalSamples: 0,
     errorSamples: 0,
     samplesWithoutStack: 0,
+    cutStacks: 0,
     damagedBlocks: 0,
     unknownObjects: 0,
     hasRundown: false,
@@ -166,6 +167,7 @@ class Reader implements NettraceReader {
       methods: this.methods.size,
       refusedMethods: this.methods.refused,
       refusedStackBlocks: this.#stacks.refusedBlocks,
+      unfollowedMethods: this.#stacks.places.unfollowed,
       isTruncated: !this.#objects.isComplete,
       brokenAt: this.#objects.brokenAt,
     }
@@ -240,8 +242,12 @@ class Reader implements NettraceReader {
     const isOutside = type === externalSample
     if (type !== managedSample && !(isOutside && this.#options.mode === 'wall')) return
     const stack = this.#stacks.find(block.stackId)
-    if (stack === undefined) this.#counts.samplesWithoutStack++
-    else this.#order.add(block.timestamp, { stack, isOutside, thread: block.thread })
+    if (stack === undefined) {
+      this.#counts.samplesWithoutStack++
+      return
+    }
+    if (this.#stacks.isCut(stack)) this.#counts.cutStacks++
+    this.#order.add(block.timestamp, { stack, isOutside, thread: block.thread })
   }
 
   #takeMethod(kind: MethodKind, block: EventBlock): void {
@@ -257,7 +263,7 @@ class Reader implements NettraceReader {
       const root = this.#options.threads === true ? this.#threadFrame(item.thread) : undefined
       this.#stacks.add(item.stack, item.isOutside, root)
     } else if (item.isGone) {
-      this.#stacks.bind(item.method)
+      this.#stacks.places.bind(item.method)
       this.methods.remove(item.method)
     } else this.methods.add(item.method)
   }

@@ -45,6 +45,7 @@ test.for(recordings)('%s folds as its golden says', async name => {
     samplesWithoutStack: 0,
     lostSamples: 0,
     lostEvents: 0,
+    cutStacks: 0,
     damagedBlocks: 0,
     unknownObjects: 0,
     processors: 2,
@@ -233,6 +234,19 @@ describe('what is made by hand', () => {
     const point = block('SPBlock', uint32(0, 0, 1), thread)
     const { summary } = await read(stream(...sampleEvents([{ stack: 1 }], stacks), point))
     expect(summary.lostSamples).toBe(8)
+  })
+
+  test('a stack of 100 frames is said to be cut', async () => {
+    const deep = (frames: number) =>
+      block('StackBlock', uint32(1, 1), uint32(8 * frames), ...Array(frames).fill(ip(5)))
+    const { profile, summary } = await read(stream(...sampleEvents([{ stack: 1 }], deep(100))))
+    expect(summary.cutStacks).toBe(1)
+    expect(profile.notes[0]).toContain('1 stacks are as deep as the runtime walks (100 frames)')
+    const whole = await read(stream(...sampleEvents([{ stack: 1 }], deep(99))))
+    expect(whole.summary.cutStacks).toBe(0)
+    // No runtime walks thousands of frames.
+    const damaged = await read(stream(...sampleEvents([{ stack: 1 }], deep(5000))))
+    expect(damaged.summary).toMatchObject({ damagedBlocks: 1, samplesWithoutStack: 1 })
   })
 
   test('a version of the format that is not known is refused by its number', async () => {
