@@ -9,8 +9,9 @@
 // goes over a second one. The trap: that is answered only when all of the stream has
 // been written, names last, so the stream has to be read on meanwhile.
 //
-// A session ends with its connection: the runtime's next write, at most 100 ms later
-// while threads are sampled, fails. So nothing of ours is left when we are killed.
+// A session ends with its connection, but not before the runtime's next write fails:
+// at most 100 ms later while threads are sampled, and perhaps never where nothing is.
+// So no session is begun without the sampler, and none is left when we are killed.
 
 import net from 'node:net'
 import { ProfilerError, systemCode } from '../errors.ts'

@@ -34,8 +34,9 @@ const sampler: Provider = {
 }
 /** What is loaded (0x8), compiled or thrown away (0x10), and precompiled (0x20) meanwhile, with names. */
 const methods: Provider = { name: 'Microsoft-Windows-DotNETRuntime', keywords: 0x38n, level: 5 }
-/** A session must have a provider; of this one's events none has this keyword. */
-const nothing: Provider = { name: 'Microsoft-Windows-DotNETRuntime', keywords: 0n, level: 1 }
+// A session for names only samples too, for the milliseconds until it is stopped: the runtime
+// notices that we are gone when it writes, and without samples it may have nothing to write for ever.
+const providersFor = { samples: [sampler, methods], names: [sampler] } as const
 
 /** @throws {ProfilerError} `SP_NOT_PERMITTED`, `SP_TARGET_GONE`, `SP_TOOL_FAILED` */
 export async function captureEventPipe(
@@ -45,8 +46,7 @@ export async function captureEventPipe(
   const socket = openSocket(pid)
   try {
     const info = await readRuntimeInfo(socket)
-    const providers = content === 'samples' ? [sampler, methods] : [nothing]
-    const session = await startSession(socket, providers, true)
+    const session = await startSession(socket, providersFor[content], true)
     const ended = run(session, content === 'samples' ? durationMs : 0, signals)
       .then(end => (info?.version === undefined ? end : { ...end, toolVersion: info.version }))
       .finally(socket.close)

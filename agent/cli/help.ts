@@ -67,9 +67,9 @@ Examples:
 
 Usage: sp-flamegraph render [options] FILE…        ("-" reads standard input)
 
-Reads perf.data, perf script text, folded stacks, py-spy raw, pprof, V8 cpuprofile and speedscope,
-also gzipped: told by content, never by name. Several files become one picture. Addresses of a
-perf.data are named from this machine's files, where they are the ones that were mapped.
+Reads perf.data, perf script text, folded stacks, py-spy raw, pprof, V8 cpuprofile, speedscope and
+nettrace, also gzipped: told by content, never by name. Several files become one picture. Addresses
+of a perf.data are named from this machine's files, where they are the ones that were mapped.
 
 ${common}
 

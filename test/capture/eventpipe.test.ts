@@ -161,7 +161,8 @@ describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
         { stop: never, discard: never },
       )
       const { summary } = await read(running)
-      expect(summary).toMatchObject({ managedSamples: 0, hasRundown: true, isTruncated: false })
+      expect(summary).toMatchObject({ hasRundown: true, isTruncated: false })
+      expect(summary.managedSamples).toBeLessThan(100)
       expect(summary.methods).toBeGreaterThan(100)
       const end = await running.ended
       expect(end.durationMs).toBeLessThan(10_000)
@@ -171,6 +172,7 @@ describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
     test('refuses more sessions than a runtime has, and takes one again when one has ended', async () => {
       const { pid } = await startDotnet(shares, 60, { version })
       const { socket } = findDiagnosticsSocket(pid)
+      // Without samples, for 64 of them at once would stop the program at every tick.
       const provider = { name: 'Microsoft-Windows-DotNETRuntime', keywords: 0n, level: 1 }
       const sessions = []
       let refusal: unknown
