@@ -7,8 +7,9 @@
 // writes one event for each: its stack, and whether it ran managed code or was
 // outside of it. "Outside" is native code as much as waiting, which the runtime
 // does not tell apart. So on-CPU is the managed samples alone, and what native
-// code, the kernel and the garbage collector use is missing there; wall-clock is
-// all, with a leaf that says what is not known.
+// code, the kernel and the garbage collector use is missing there; and a thread
+// that wants to run but has no core is in it. Wall-clock is all, with a leaf that
+// says what is not known.
 //
 // It is read as it comes, in any pieces. Names are at the end of a stream (the
 // rundown), so the builder gets everything when it has ended. Stacks hold managed
