@@ -19,7 +19,7 @@ export const modes = ['cpu', 'wall', 'off-cpu', 'both', 'alloc', 'heap', 'lock']
 export type Mode = (typeof modes)[number]
 
 /** What does the sampling: programs, and protocols that we speak ourselves. */
-export const tools = ['perf', 'py-spy', 'pprof'] as const
+export const tools = ['perf', 'py-spy', 'pprof', 'eventpipe'] as const
 export type Tool = (typeof tools)[number]
 
 // 999 Hz: above it the target is slowed by more than 4 %. Not 100 or 1000, so that the

@@ -33,6 +33,7 @@ const shared = ['errors.ts', 'config.ts', 'log.ts']
  */
 const exceptions = new Set([
   'target/facts.ts → symbolize/elf.ts',
+  'runtimes/dotnet.ts → symbolize/elf.ts',
   'runtimes/go.ts → symbolize/elf.ts',
 ])
 

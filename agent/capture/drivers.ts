@@ -2,6 +2,7 @@
 
 import type { CaptureDescription, Tool } from '../runtimes/runtime.ts'
 import type { Capture, CaptureSignals, Driver } from './capture.ts'
+import { captureEventPipe } from './eventpipe.ts'
 import { capturePerf } from './perf.ts'
 import { capturePprof } from './pprof.ts'
 import { capturePySpy } from './py-spy.ts'
@@ -11,6 +12,7 @@ type DescriptionFor<T extends Tool> = Extract<CaptureDescription, { readonly too
 const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   perf: capturePerf,
   pprof: capturePprof,
+  eventpipe: captureEventPipe,
   'py-spy': capturePySpy,
 }
 

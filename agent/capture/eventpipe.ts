@@ -10,22 +10,21 @@
 // to stop, over a second connection, and read on to its end.
 
 import { type ErrorCode, ProfilerError } from '../errors.ts'
+import type { EventPipeCapture } from '../runtimes/runtime.ts'
 import {
   type DiagnosticsSocket,
   findDiagnosticsSocket,
   type NoSocketReason,
 } from '../target/diagnostics-socket.ts'
 import { readStat } from '../target/procfs.ts'
-import { type Capture, type CaptureEnd, type CaptureSignals, monotonicMs } from './capture.ts'
+import {
+  type Capture,
+  type CaptureEnd,
+  type CaptureSignals,
+  type Driver,
+  monotonicMs,
+} from './capture.ts'
 import { type Provider, readRuntimeInfo, type Session, startSession } from './eventpipe-ipc.ts'
-
-export interface EventPipeCapture {
-  readonly tool: 'eventpipe'
-  readonly pid: number
-  readonly durationMs: number
-  /** `samples`, or `names`: only those of the methods that are compiled now, at once, for what another tool samples. */
-  readonly content?: 'samples' | 'names'
-}
 
 const sampler: Provider = {
   name: 'Microsoft-DotNETCore-SampleProfiler',
@@ -38,9 +37,18 @@ const methods: Provider = { name: 'Microsoft-Windows-DotNETRuntime', keywords: 0
 // notices that we are gone when it writes, and without samples it may have nothing to write for ever.
 const providersFor = { samples: [sampler, methods], names: [sampler] } as const
 
-/** @throws {ProfilerError} `SP_NOT_PERMITTED`, `SP_TARGET_GONE`, `SP_TOOL_FAILED` */
-export async function captureEventPipe(
-  { pid, durationMs, content = 'samples' }: EventPipeCapture,
+export const captureEventPipe: Driver<EventPipeCapture> = ({ pid, durationMs }, signals) =>
+  capturePipe(pid, 'samples', durationMs, signals)
+
+/**
+ * @param content `names`: only those of the methods that are compiled now, for what another tool has
+ *   sampled; it ends by itself at once
+ * @throws {ProfilerError} `SP_NOT_PERMITTED`, `SP_TARGET_GONE`, `SP_TOOL_FAILED`
+ */
+export async function capturePipe(
+  pid: number,
+  content: keyof typeof providersFor,
+  durationMs: number,
   signals: CaptureSignals,
 ): Promise<Capture> {
   const socket = openSocket(pid)

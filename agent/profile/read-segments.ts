@@ -2,6 +2,8 @@
 // reader of its format.
 
 import type { Segment } from '../capture/capture.ts'
+import type { Mode } from '../config.ts'
+import { type NettraceSummary, readNettrace } from './nettrace.ts'
 import { type PerfDataOptions, perfDataReader } from './perf-data.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
 import { type Profile, ProfileBuilder } from './profile.ts'
@@ -11,6 +13,13 @@ export interface ReadCapture {
   readonly profile: Profile
   /** Of a perf segment. */
   readonly perf: PerfDataSummary | undefined
+  /** Of a segment in which a runtime sampled itself. */
+  readonly trace: NettraceSummary | undefined
+}
+
+export interface ReadOptions extends Pick<PerfDataOptions, 'mapped' | 'onModule' | 'onUse'> {
+  /** Whether samples of threads that wait are wanted, where a format has both. */
+  readonly mode: Mode
 }
 
 /**
@@ -19,10 +28,11 @@ export interface ReadCapture {
  */
 export async function readSegments(
   segments: AsyncIterable<Segment>,
-  options: Pick<PerfDataOptions, 'mapped' | 'onModule' | 'onUse'>,
+  options: ReadOptions,
 ): Promise<ReadCapture> {
   const builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
+  let trace: NettraceSummary | undefined
   for await (const { format, chunks } of segments) {
     if (format === 'perf.data') {
       const reader = perfDataReader(builder, options)
@@ -33,9 +43,12 @@ export async function readSegments(
       }
       // Nothing at all is how perf refuses: what it said tells why, not the header that is missing.
       if (!isEmpty) perf = reader.end()
+    } else if (format === 'nettrace') {
+      const mode = options.mode === 'wall' ? 'wall' : 'cpu'
+      trace = await readNettrace(chunks, builder, { mode })
     } else {
       await readerNamed(format).read(chunks, builder)
     }
   }
-  return { profile: builder.build(), perf }
+  return { profile: builder.build(), perf, trace }
 }

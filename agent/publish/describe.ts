@@ -140,10 +140,19 @@ export function toolVersions(
 // kernel.perf_event_max_stack, unless somebody changed it.
 const perfStackLimit = 127
 
-function captureFacts({ description, perf, cpuSeconds }: NamedCapture): CaptureFacts {
+// MAX_STACK_DEPTH of the runtime's ep-types.h.
+const nettraceStackLimit = 100
+
+function captureFacts({ description, perf, trace, cpuSeconds }: NamedCapture): CaptureFacts {
   const { tool, event, countsCpuTime, hertz: requestedHertz } = description
   if (perf === undefined) {
-    return { tool, event, requestedHertz, ...(countsCpuTime && { cpuSeconds }) }
+    return {
+      tool,
+      event,
+      requestedHertz,
+      ...(countsCpuTime && { cpuSeconds }),
+      ...(trace !== undefined && { stackLimit: nettraceStackLimit }),
+    }
   }
   return {
     tool,

@@ -6,12 +6,19 @@
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { cpythonRuntime } from './cpython.ts'
+import { dotnetRuntime } from './dotnet.ts'
 import { goRuntime } from './go.ts'
 import { nativeRuntime } from './native.ts'
 import { nodeRuntime } from './node.ts'
 import type { Detection, Runtime } from './runtime.ts'
 
-export const runtimes: readonly Runtime[] = [cpythonRuntime, nodeRuntime, goRuntime, nativeRuntime]
+export const runtimes: readonly Runtime[] = [
+  cpythonRuntime,
+  nodeRuntime,
+  dotnetRuntime,
+  goRuntime,
+  nativeRuntime,
+]
 
 export interface Fingerprint extends Detection {
   readonly runtime: Runtime

@@ -90,8 +90,12 @@ export interface PprofCapture extends Description {
   readonly profile: 'profile' | 'allocs' | 'heap' | 'mutex' | 'block' | 'goroutine'
 }
 
+export interface EventPipeCapture extends Description {
+  readonly tool: 'eventpipe'
+}
+
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
-export type CaptureDescription = PerfCapture | PySpyCapture | PprofCapture
+export type CaptureDescription = PerfCapture | PySpyCapture | PprofCapture | EventPipeCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */

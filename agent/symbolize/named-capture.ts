@@ -9,6 +9,7 @@ import { startCapture } from '../capture/drivers.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
+import type { NettraceSummary } from '../profile/nettrace.ts'
 import type { MmapRecord } from '../profile/perf-records.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Profile } from '../profile/profile.ts'
@@ -27,6 +28,7 @@ export interface NamedCapture {
   readonly toolVersion: string
   readonly profile: Profile
   readonly perf: PerfDataSummary | undefined
+  readonly trace: NettraceSummary | undefined
   readonly end: CaptureEnd
   /** Of the target, while it was sampled. */
   readonly cpuSeconds: number
@@ -105,9 +107,9 @@ async function capture(
     progress.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
   }, 1000)
   try {
-    const { raw, perf, end } = await sample(description, signals, names)
+    const { raw, perf, trace, end } = await sample(description, signals, names)
     meter.stop()
-    const between = samplingTime(perf, end)
+    const between = samplingTime(perf ?? trace, end)
     const cpuSeconds = meter.between(...between)
     const isStopped = signals.stop.aborted
     const targetEnded = end.endedByItself && meter.hasEnded()
@@ -124,6 +126,7 @@ async function capture(
       toolVersion: (await toolVersion) ?? end.toolVersion ?? 'built in',
       profile,
       perf,
+      trace,
       end,
       cpuSeconds,
       symbols: sources,
@@ -145,14 +148,15 @@ async function sample(
   description: CaptureDescription,
   { stop, discard }: CaptureSignals,
   names: NameSources,
-): Promise<{ raw: Profile; perf: PerfDataSummary | undefined; end: CaptureEnd }> {
+): Promise<Pick<NamedCapture, 'perf' | 'trace' | 'end'> & { raw: Profile }> {
   const failed = new AbortController()
   const running = await startCapture(description, {
     stop,
     discard: AbortSignal.any([discard, failed.signal]),
   })
   try {
-    const { profile, perf } = await readSegments(running.segments, {
+    const { profile, perf, trace } = await readSegments(running.segments, {
+      mode: description.mode,
       mapped: mappedNow(description.pid),
       onModule: module => names.hold(module),
       onUse: module => names.prepare(module),
@@ -160,7 +164,12 @@ async function sample(
     const end = await running.ended
     if (discard.aborted) throw discarded()
     const { columns } = description
-    return { raw: columns === undefined ? profile : withColumns(profile, columns), perf, end }
+    return {
+      raw: columns === undefined ? profile : withColumns(profile, columns),
+      perf,
+      trace,
+      end,
+    }
   } catch (error) {
     failed.abort()
     await running.ended.catch(() => {
@@ -191,8 +200,13 @@ function discarded(): ProfilerError {
 }
 
 /** From the first sample to the last, where they carry times; perf is told to use the clock that we use. */
-function samplingTime(perf: PerfDataSummary | undefined, end: CaptureEnd): [number, number] {
-  const { firstSampleNs, lastSampleNs } = perf ?? {}
+function samplingTime(
+  times:
+    | { readonly firstSampleNs: number | undefined; readonly lastSampleNs: number | undefined }
+    | undefined,
+  end: CaptureEnd,
+): [number, number] {
+  const { firstSampleNs, lastSampleNs } = times ?? {}
   return firstSampleNs === undefined || lastSampleNs === undefined
     ? [end.startedMs, end.endedMs]
     : [firstSampleNs / 1e6, lastSampleNs / 1e6]

@@ -52,7 +52,7 @@ async function whileSampled<T>(hertz: number, measure: () => Promise<T>): Promis
     planned(target.pid!, { tool: 'perf', hertz, durationMs: 60_000 }),
     { stop: stop.signal, discard: new AbortController().signal },
   )
-  const read = readSegments(segments, {})
+  const read = readSegments(segments, { mode: 'cpu' })
   await sleep(settleMs)
   const measured = await measure()
   stop.abort()

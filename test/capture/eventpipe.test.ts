@@ -8,7 +8,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { Capture, CaptureSignals } from '../../agent/capture/capture.ts'
-import { captureEventPipe } from '../../agent/capture/eventpipe.ts'
+import { capturePipe } from '../../agent/capture/eventpipe.ts'
 import { readRuntimeInfo, startSession } from '../../agent/capture/eventpipe-ipc.ts'
 import { type NettraceOptions, readNettrace } from '../../agent/profile/nettrace.ts'
 import { ProfileBuilder } from '../../agent/profile/profile.ts'
@@ -28,8 +28,7 @@ const versions = Object.keys(dotnetRuntimes) as DotnetVersion[]
 let shares: string
 
 function capture(pid: number, durationMs: number, signals: Partial<CaptureSignals> = {}) {
-  const description = { tool: 'eventpipe', pid, durationMs } as const
-  return captureEventPipe(description, { stop: never, discard: never, ...signals })
+  return capturePipe(pid, 'samples', durationMs, { stop: never, discard: never, ...signals })
 }
 
 async function read(capture: Capture, options: NettraceOptions = {}) {
@@ -156,10 +155,7 @@ describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
     test('gives the names alone, at once', async () => {
       const { pid } = await startDotnet(shares, 60, { version })
       const before = connectionsOf(pid)
-      const running = await captureEventPipe(
-        { tool: 'eventpipe', pid, durationMs: 60_000, content: 'names' },
-        { stop: never, discard: never },
-      )
+      const running = await capturePipe(pid, 'names', 60_000, { stop: never, discard: never })
       const { summary } = await read(running)
       expect(summary).toMatchObject({ hasRundown: true, isTruncated: false })
       expect(summary.managedSamples).toBeLessThan(100)

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
 import type { Capture } from '../../agent/capture/capture.ts'
 import { startCapture } from '../../agent/capture/drivers.ts'
-import { captureEventPipe } from '../../agent/capture/eventpipe.ts'
+import { capturePipe } from '../../agent/capture/eventpipe.ts'
 import { type NettraceReader, nettraceReader } from '../../agent/profile/nettrace.ts'
 import { perfDataReader } from '../../agent/profile/perf-data.ts'
 import { type Profile, ProfileBuilder } from '../../agent/profile/profile.ts'
@@ -19,7 +19,7 @@ import {
   missing,
   startDotnet,
 } from '../apps/apps.ts'
-import { type Folded, readStacks } from '../command.ts'
+import { type Folded, publish, readStacks } from '../command.ts'
 import { planned } from '../planned.ts'
 import { folded } from '../stacks.ts'
 
@@ -49,8 +49,7 @@ async function readEventPipe(
 ): Promise<{ reader: NettraceReader; profile: Profile }> {
   const builder = new ProfileBuilder()
   const reader = nettraceReader(builder)
-  const description = { tool: 'eventpipe', pid, durationMs: 1500, content } as const
-  await readInto(await captureEventPipe(description, signals), reader)
+  await readInto(await capturePipe(pid, content, 1500, signals), reader)
   return { reader, profile: builder.build() }
 }
 
@@ -75,6 +74,19 @@ describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
     const stacks = expectShares(profile)
     expect(stacks.share('Shop.Program.HandleRequest()_[j]')).toBeGreaterThan(0.9)
     expect(stacks.share('[unknown]')).toBeLessThan(0.01)
+  })
+
+  test.for(versions)('of .NET %s is what the command asks first', async version => {
+    const { pid } = await startDotnet(shares, 60, { version })
+    await sleep(500)
+    const { folded: published, receipt } = await publish(['record', `${pid}`, '-d', '1.5'])
+    expect(receipt.record.target).toMatchObject({ runtime: '.NET' })
+    expect(receipt.record.target.version).toMatch(new RegExp(`^${version.split('.')[0]}\\.`))
+    expect(receipt.quality).toMatchObject({ tool: 'eventpipe', event: 'managed code' })
+    expect(receipt.record.remarks.join()).toContain("the rate is the runtime's own")
+    expect(published.share(/^Shop\.Program\.Parse/)).toBeGreaterThan(0.5)
+    const waiting = await publish(['record', `${pid}`, '-d', '1', '--mode=wall'])
+    expect(waiting.folded.has('[native or waiting]')).toBe(true)
   })
 })
 
