@@ -58,8 +58,9 @@ async function readNamed(inputs: readonly string[]): Promise<Rendering> {
 
   const files = moduleFiles()
   try {
-    const names = nameSources(files, read.every(isSameKernel))
-    const profile = symbolize(raw, module => names.of(module))
+    const names = nameSources(files)
+    const hasSameKernel = read.every(isSameKernel)
+    const profile = symbolize(raw, module => names.of(module, hasSameKernel))
     const { sources: symbols, problems } = names.used()
     return { profile, read, symbols, problems }
   } finally {

@@ -29,6 +29,7 @@ export interface ElfSymbols extends ModuleSymbols {
   readonly sources: readonly string[]
   /** Against that of the mapping; `unknown` if either has none. */
   readonly buildId: 'same' | 'differs' | 'unknown'
+  readonly fileBuildId: string | undefined
   /** What could not be used, in sentences. */
   readonly problems: readonly string[]
 }
@@ -53,16 +54,19 @@ export function elfSymbols(bytes: Bytes, { module, openDebug }: ElfSymbolsOption
       return undefined
     }
   }
+  let fileBuildId: string | undefined
   const nothing = (reason: UnknownReason, buildId: ElfSymbols['buildId']) => ({
     find: () => reason,
     sources: [],
     buildId,
+    fileBuildId,
     problems,
   })
 
   const elf = attempt(() => readElf(bytes))
   if (elf === undefined) return nothing('malformed file', 'unknown')
-  const buildId = compareBuildIds(buildIdOf(elf), module.buildId)
+  fileBuildId = buildIdOf(elf)
+  const buildId = compareBuildIds(fileBuildId, module.buildId)
   if (buildId === 'differs') return nothing('build-id differs', buildId)
   if (elf.damage !== undefined) problems.push(`This ELF file is damaged: ${elf.damage}.`)
 
@@ -118,11 +122,13 @@ export function elfSymbols(bytes: Bytes, { module, openDebug }: ElfSymbolsOption
     },
     sources,
     buildId,
+    fileBuildId,
     problems,
   }
 }
 
-function compareBuildIds(
+/** Of a file and of a mapping, lower-case hex. */
+export function compareBuildIds(
   inFile: string | undefined,
   inMapping: string | undefined,
 ): ElfSymbols['buildId'] {

@@ -94,7 +94,7 @@ async function capture(
   // Between the look at the target and now its pid may have been given to another.
   checkSame(target)
   const files = moduleFiles(pid)
-  const names = nameSources(files, true)
+  const names = nameSources(files)
   const meter = startCpuMeter(pid, target.startTicks)
   const seconds = durationMs / 1000
   progress.state(

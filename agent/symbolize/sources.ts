@@ -12,7 +12,7 @@ import { fileBytes, memoryBytes } from '../target/bytes.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import { openKallsyms, openMemory, readStatus, readVdsoStart } from '../target/procfs.ts'
 import { bytesOf } from './bytes.ts'
-import { elfSymbols } from './elf-symbols.ts'
+import { compareBuildIds, elfSymbols } from './elf-symbols.ts'
 import { kernelSymbols } from './kallsyms.ts'
 import type { ModuleFiles } from './module-files.ts'
 import { type PerfMap, perfMapSymbols, readPerfMap } from './perf-map.ts'
@@ -30,16 +30,24 @@ export interface NameSources {
   hold(module: Module): void
   /** Reads now what `of` will answer, where it cannot change any more: there is time while it is sampled. */
   prepare(module: Module): void
-  of(module: Module): ModuleSymbols
-  /** The sources that were asked for a name, and what could not be used, in sentences. */
+  /** @param isSameKernel whether the kernel's names here are those of the kernel that was sampled */
+  of(module: Module, isSameKernel?: boolean): ModuleSymbols
+  /** The sources that `of` gave, and what could not be used, in sentences. */
   used(): { readonly sources: readonly UsedSource[]; readonly problems: readonly string[] }
 }
 
-/**
- * @param isSameKernel whether the kernel's names here are those of the kernel that was sampled
- */
-export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSources {
-  const byKey = new Map<string, ModuleSymbols>()
+/** What one module's names are read from. */
+interface Source {
+  readonly symbols: ModuleSymbols
+  readonly used?: UsedSource
+  readonly problems?: readonly string[]
+  /** Of the file that was read. */
+  readonly buildId?: string | undefined
+}
+
+export function nameSources(files: ModuleFiles): NameSources {
+  const byKey = new Map<string, Source>()
+  const given = new Set<Source>()
   const perfMapBytes = new Map<number, Bytes | undefined>()
   const perfMaps = new Map<number, PerfMap | undefined>()
   const used: UsedSource[] = []
@@ -70,15 +78,17 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     return perfMaps.get(pid)
   }
 
-  function open(module: Module): ModuleSymbols {
+  function open(module: Module): Source {
     switch (module.kind) {
       case 'kernel':
-        return isSameKernel ? openKernel() : nothing('no symbols')
+        return openKernel()
       case 'vdso':
-        return isSameKernel ? openVdso(module) : nothing('no symbols')
+        return openVdso(module)
       case 'anonymous': {
         const map = perfMapOf(module.pid)
-        return map === undefined ? nothing('JIT without map') : perfMapSymbols(map, module)
+        return map === undefined
+          ? nothing('JIT without map')
+          : { symbols: perfMapSymbols(map, module) }
       }
       case 'unmapped':
         return nothing('not mapped')
@@ -87,46 +97,32 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     }
   }
 
-  function openFile(module: Module): ModuleSymbols {
+  function openFile(module: Module): Source {
     const bytes = files.bytesOf(module)
     if (typeof bytes === 'string') return nothing(bytes)
     const symbols = elfSymbols(bytes, {
       module,
       openDebug: path => files.open(module.pid, path),
     })
-    for (const problem of symbols.problems) problems.add(problem)
-    used.push({
-      module: module.path,
-      sources: symbols.sources,
-      ...(module.buildId !== undefined && { buildId: module.buildId }),
-    })
-    return symbols
+    const { sources, problems, fileBuildId } = symbols
+    return { symbols, used: { module: module.path, sources }, problems, buildId: fileBuildId }
   }
 
-  function openKernel(): ModuleSymbols {
-    const fd = openKallsyms()
-    if (fd === undefined) return nothing('kallsyms hidden')
-    try {
-      if (!isHidden(fileBytes(fd))) used.push({ module: '[kernel]', sources: ['kallsyms'] })
-      return kernelSymbols(readWhole(fd))
-    } finally {
-      fs.closeSync(fd)
-    }
-  }
-
-  function openVdso(module: Module): ModuleSymbols {
-    const bytes = readVdso()
-    return bytes === undefined ? nothing('file unreadable') : elfSymbols(bytes, { module })
-  }
-
-  function namesOf(module: Module): ModuleSymbols {
+  function sourceOf(module: Module): Source {
     const key = keyOf(module)
-    let symbols = byKey.get(key)
-    if (symbols === undefined) {
-      symbols = open(module)
-      byKey.set(key, symbols)
+    let source = byKey.get(key)
+    if (source === undefined) {
+      source = preparedBefore(module) ?? open(module)
+      byKey.set(key, source)
     }
-    return symbols
+    return source
+  }
+
+  /** A recording tells the build-ids at its end: what was read until then is that file, or another. */
+  function preparedBefore({ buildId, ...module }: Module): Source | undefined {
+    if (module.kind !== 'file' || buildId === undefined) return undefined
+    const source = byKey.get(keyOf(module))
+    return compareBuildIds(source?.buildId, buildId) === 'same' ? source : undefined
   }
 
   return {
@@ -136,11 +132,42 @@ export function nameSources(files: ModuleFiles, isSameKernel: boolean): NameSour
     },
     prepare(module) {
       // A JIT goes on writing its map.
-      if (module.kind !== 'anonymous') namesOf(module)
+      if (module.kind !== 'anonymous') sourceOf(module)
     },
-    of: namesOf,
+    of(module, isSameKernel = true) {
+      const isOfKernel = module.kind === 'kernel' || module.kind === 'vdso'
+      const source = isOfKernel && !isSameKernel ? nothing('no symbols') : sourceOf(module)
+      if (!given.has(source)) {
+        given.add(source)
+        for (const problem of source.problems ?? []) problems.add(problem)
+        if (source.used !== undefined) used.push(withBuildId(source.used, module))
+      }
+      return source.symbols
+    },
     used: () => ({ sources: used, problems: [...problems] }),
   }
+}
+
+function withBuildId(used: UsedSource, { kind, buildId }: Module): UsedSource {
+  return kind === 'file' && buildId !== undefined ? { ...used, buildId } : used
+}
+
+function openKernel(): Source {
+  const fd = openKallsyms()
+  if (fd === undefined) return nothing('kallsyms hidden')
+  try {
+    const used = { module: '[kernel]', sources: ['kallsyms'] }
+    return { ...(!isHidden(fileBytes(fd)) && { used }), symbols: kernelSymbols(readWhole(fd)) }
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+function openVdso(module: Module): Source {
+  const bytes = readVdso()
+  return bytes === undefined
+    ? nothing('file unreadable')
+    : { symbols: elfSymbols(bytes, { module }) }
 }
 
 /** A file of /proc has no size, and is 1,300 reads of a page: into one buffer, for each more costs as much again. */
@@ -154,11 +181,13 @@ function readWhole(fd: number): Buffer {
   }
 }
 
-function nothing(reason: UnknownReason): ModuleSymbols {
-  return { find: () => reason }
+function nothing(reason: UnknownReason): Source {
+  return { symbols: { find: () => reason } }
 }
 
 function keyOf({ kind, path, pid, start, device, inode, buildId }: Module): string {
+  // Its modules have their names in the same list.
+  if (kind === 'kernel') return kind
   return kind === 'file'
     ? `${path}\0${device?.major}:${device?.minor}\0${inode}\0${buildId}`
     : `${kind}\0${pid}\0${path}\0${start}`

@@ -34,7 +34,7 @@ describeWith(['perf', 'cc', 'setpriv', 'mkfifo', 'root'], 'a perf map', () => {
     const start = Number.parseInt(line, 16)
     const files = moduleFiles(pid)
     try {
-      const names = nameSources(files, true)
+      const names = nameSources(files)
       const place = { path: '[anon]', start, end: start + 4096, fileOffset: 0 }
       const module: Module = { kind: 'anonymous', pid, ...place }
       names.hold(module)
