@@ -39,7 +39,7 @@ export class AddressSpace {
   #isShared = false
   readonly #budget: CopyBudget
   /** Of all mappings, once it is worth it. */
-  #ends: Float64Array | undefined
+  #bounds: { readonly starts: Float64Array; readonly ends: Float64Array } | undefined
   #findings = 0
 
   constructor(budget: CopyBudget, mappings: Mapping[] = []) {
@@ -62,22 +62,33 @@ export class AddressSpace {
   }
 
   unmap(start: number, end: number): void {
-    const first = this.#firstEndingAfter(start)
-    if (first < this.#mappings.length && this.#mappings[first]!.start < end) {
-      this.#replace(start, end, [])
-    }
+    if (this.isUsed(start, end)) this.#replace(start, end, [])
   }
 
   find(address: number): Mapping | undefined {
     // Numbers beside each other are found much faster than those of objects. They are put there
     // when as much has been looked up as that takes: a list may change at every second record.
-    if (this.#ends === undefined && this.#findings++ > this.#mappings.length) {
-      this.#ends = Float64Array.from(this.#mappings, ({ end }) => end)
+    if (this.#bounds === undefined && this.#findings++ > this.#mappings.length) {
+      this.#bounds = {
+        starts: Float64Array.from(this.#mappings, ({ start }) => start),
+        ends: Float64Array.from(this.#mappings, ({ end }) => end),
+      }
     }
-    const at =
-      this.#ends === undefined ? this.#firstEndingAfter(address) : firstAbove(this.#ends, address)
-    const mapping = this.#mappings[at]
-    return mapping !== undefined && mapping.start <= address ? mapping : undefined
+    if (this.#bounds === undefined) {
+      const mapping = this.#mappings[this.#firstEndingAfter(address)]
+      return mapping !== undefined && mapping.start <= address ? mapping : undefined
+    }
+    const { starts, ends } = this.#bounds
+    // Half of what is looked up is no address at all, and often lies below all of them.
+    if (!(starts[0]! <= address)) return undefined
+    const at = firstAbove(ends, address)
+    return starts[at]! <= address ? this.#mappings[at] : undefined
+  }
+
+  /** Whether anything is mapped in this range. */
+  isUsed(start: number, end: number): boolean {
+    const mapping = this.#mappings[this.#firstEndingAfter(start)]
+    return mapping !== undefined && mapping.start < end
   }
 
   #replace(start: number, end: number, pieces: Mapping[]): boolean {
@@ -94,7 +105,7 @@ export class AddressSpace {
       }
     }
     this.#mappings.splice(first, after - first, ...pieces)
-    this.#ends = undefined
+    this.#bounds = undefined
     this.#findings = 0
     return true
   }

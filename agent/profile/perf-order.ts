@@ -7,8 +7,9 @@
 // no older one still to come, and is handed on:
 // https://github.com/torvalds/linux/blob/master/tools/perf/util/ordered-events.c
 //
-// Records wait in one array of words, not as objects. Runs are merged, not
-// sorted: with two CPUs that is one pass.
+// Records wait in blocks of words, not as objects, and stay where they were
+// written: a block is used again when the last of it is handed on. Runs are
+// merged, not sorted: with two CPUs that is one pass.
 
 /** An entry is this many words, and behind them as many again as its last one says. */
 export const entryWords = 6
@@ -16,10 +17,11 @@ export const entryWords = 6
 /** Handed every entry, oldest first. Nothing of `words` may be kept. */
 export type TakeEntry = (words: Int32Array, at: number) => void
 
+// Four of the largest records.
+const blockWords = 64 << 10
 // 16 MB: some 100,000 samples with deep stacks, ten rounds of a busy machine. A
 // recording without FINISHED_ROUND is put in order within this much at a time.
-const mostWords = 4 << 20
-const firstWords = 64 << 10
+const mostBlocks = 64
 
 export class TimeOrder {
   /** How often the oldest half was handed on before its time, to keep memory bounded. */
@@ -27,10 +29,14 @@ export class TimeOrder {
   /** Entries older than one that had been handed on already. */
   late = 0
   readonly #take: TakeEntry
-  #words = new Int32Array(firstWords)
-  #spare = new Int32Array(0)
+  readonly #blocks = [new Int32Array(blockWords)]
+  /** Entries that wait in each block, and the blocks where none does. */
+  readonly #waiting = [0]
+  readonly #free: number[] = []
+  #block = 0
   #used = 0
   #times = new Float64Array(1024)
+  /** Of each entry: its block, times `blockWords`, and where it stands in there. */
   #places = new Int32Array(1024)
   #count = 0
   /** Entries from here on have come since the last merge. */
@@ -43,18 +49,14 @@ export class TimeOrder {
     this.#take = take
   }
 
+  /** Where the place that `room` gave is. */
   get words(): Int32Array {
-    return this.#words
+    return this.#blocks[this.#block]!
   }
 
   /** A place in `words` for an entry of so many words, to be filled and then given to `add` or `pass`. */
   room(words: number): number {
-    if (this.#used + words > mostWords && this.#count > 0) this.#force()
-    if (this.#used + words > this.#words.length) {
-      const grown = new Int32Array(Math.max(this.#words.length * 2, this.#used + words))
-      grown.set(this.#words.subarray(0, this.#used))
-      this.#words = grown
-    }
+    if (this.#used + words > blockWords) this.#nextBlock()
     return this.#used
   }
 
@@ -62,8 +64,9 @@ export class TimeOrder {
   add(time: number): void {
     if (this.#count === this.#times.length) this.#growList()
     this.#times[this.#count] = time
-    this.#places[this.#count] = this.#used
-    this.#used += entryWords + this.#words[this.#used + entryWords - 1]!
+    this.#places[this.#count] = this.#block * blockWords + this.#used
+    this.#waiting[this.#block]!++
+    this.#used += entryWords + this.words[this.#used + entryWords - 1]!
     this.#count++
     if (time > this.#newest) this.#newest = time
     if (time < this.#handedOn) this.late++
@@ -71,7 +74,7 @@ export class TimeOrder {
 
   /** Hands the entry in the last `room` on at once: it has no time. */
   pass(): void {
-    this.#take(this.#words, this.#used)
+    this.#take(this.words, this.#used)
   }
 
   /** A FINISHED_ROUND was read. */
@@ -87,6 +90,14 @@ export class TimeOrder {
     this.#handOn(Number.POSITIVE_INFINITY)
   }
 
+  #nextBlock(): void {
+    if (this.#waiting[this.#block] === 0) this.#free.push(this.#block)
+    while (this.#free.length === 0 && this.#blocks.length === mostBlocks) this.#force()
+    this.#block = this.#free.pop() ?? this.#blocks.push(new Int32Array(blockWords)) - 1
+    this.#waiting[this.#block] = 0
+    this.#used = 0
+  }
+
   #force(): void {
     this.forced++
     this.#merge()
@@ -97,39 +108,18 @@ export class TimeOrder {
     this.#merge()
     let done = 0
     while (done < this.#count && this.#times[done]! <= limit) {
-      this.#take(this.#words, this.#places[done]!)
+      const place = this.#places[done]!
+      const block = Math.floor(place / blockWords)
+      this.#take(this.#blocks[block]!, place % blockWords)
+      if (--this.#waiting[block]! === 0 && block !== this.#block) this.#free.push(block)
       done++
     }
     if (done === 0) return
     this.#handedOn = Math.max(this.#handedOn, this.#times[done - 1]!)
-    this.#keepFrom(done)
-  }
-
-  /** Moves what waits to the front, in order, and forgets the rest. */
-  #keepFrom(done: number): void {
-    let needed = 0
-    for (let index = done; index < this.#count; index++) needed += this.#sizeAt(index)
-    if (this.#spare.length < needed) this.#spare = new Int32Array(Math.max(needed, firstWords))
-    const from = this.#words
-    const to = this.#spare
-    let used = 0
-    for (let index = done; index < this.#count; index++) {
-      const place = this.#places[index]!
-      const size = this.#sizeAt(index)
-      for (let word = 0; word < size; word++) to[used + word] = from[place + word]!
-      this.#places[index - done] = used
-      used += size
-    }
     this.#times.copyWithin(0, done, this.#count)
+    this.#places.copyWithin(0, done, this.#count)
     this.#count -= done
     this.#merged = this.#count
-    this.#used = used
-    this.#words = to
-    this.#spare = from
-  }
-
-  #sizeAt(index: number): number {
-    return entryWords + this.#words[this.#places[index]! + entryWords - 1]!
   }
 
   /** Merges neighbouring runs until one is left. Equal times stay in the order in which they came. */

@@ -239,9 +239,10 @@ export class Session {
     this.#when(from.words, at, size, () => {
       const process = isKernel ? undefined : this.#tasks.process(pid)
       const space = process?.space ?? this.#stacks.kernelSpace
+      const isNew = !space.isUsed(start, end)
       if (mapping === undefined) space.unmap(start, end)
       else if (!space.map(mapping)) this.#refused++
-      this.#stacks.changed(process)
+      this.#stacks.changed(process, isNew)
     })
   }
 
@@ -253,7 +254,7 @@ export class Session {
       (() => {
         if (mapping === undefined) this.#stacks.kernelSpace.unmap(record.start, record.end)
         else this.#stacks.kernelSpace.map(mapping)
-        this.#stacks.changed(undefined)
+        this.#stacks.changed(undefined, false)
       })
     this.#when(from.words, at, size, act)
   }

@@ -45,10 +45,15 @@ export class Stacks {
     return this.#frames.kernel.space
   }
 
-  /** Resolved addresses may mean something else from here on: those of a process, or the kernel's. */
-  changed(process: Process | undefined): void {
+  /**
+   * Addresses may mean something else from here on: those of a process, or the kernel's.
+   *
+   * @param isNew nothing was mapped there. Then what has been resolved lies elsewhere, unless it was
+   *   in the kernel, which is mapped everywhere, or in the program before exec.
+   */
+  changed(process: Process | undefined, isNew: boolean): void {
     const table = process ?? this.#frames.kernel
-    table.frames.clear()
+    if (!isNew || process === undefined || process.before !== undefined) table.frames.clear()
     table.changes++
   }
 
