@@ -39,6 +39,13 @@ const maxAddress = 2 ** 47
 /** What a symbol table gave: `cut` if it has more functions than we keep. */
 export type Added = 'none' | 'all' | 'cut'
 
+/** How many functions the tables of a file have room for: more than it has, by data and what others define. */
+export function roomForFunctions(elf: Elf): number {
+  const sizes = ['.symtab', '.dynsym'].map(name => sectionNamed(elf, name)?.size ?? 0)
+  const bytes = Math.min(sizes[0]! + sizes[1]!, elf.bytes.size)
+  return Math.min(Math.ceil(bytes / (elf.is64 ? 24 : 16)), maxFunctions)
+}
+
 /** Adds the functions of a symbol table, if the file has it. */
 export function addElfFunctions(elf: Elf, sectionName: string, into: SymbolRanges): Added {
   const section = sectionNamed(elf, sectionName)

@@ -18,7 +18,7 @@ import type { Module, UnknownReason } from '../profile/profile.ts'
 import { debugFileCandidates, readDebugFile } from './debug-files.ts'
 import { readDebugData } from './debugdata.ts'
 import { buildIdOf, type Elf, readElf, toSvma } from './elf.ts'
-import { addElfFunctions, maxFunctions } from './elf-functions.ts'
+import { addElfFunctions, maxFunctions, roomForFunctions } from './elf-functions.ts'
 import { readGopclntab } from './gopclntab.ts'
 import { readPlt } from './plt.ts'
 import { SymbolRanges, type SymbolTable } from './symbol-table.ts'
@@ -77,7 +77,8 @@ export function elfSymbols(bytes: Bytes, { module, openDebug }: ElfSymbolsOption
     tables.push(go)
     sources.push('.gopclntab')
   }
-  const ranges = new SymbolRanges()
+  // Memory that is not written to costs nothing; columns that grow are copied, and double.
+  const ranges = new SymbolRanges(roomForFunctions(elf))
   const add = (from: Elf, section: string, source: string) => {
     const added = addElfFunctions(from, section, ranges)
     if (added === 'cut') {

@@ -12,7 +12,6 @@
 //
 // The trap: without CAP_SYSLOG the file is there and every address in it is 0.
 
-import { doubled } from './columns.ts'
 import { hexDigit } from './hex.ts'
 import { aliasRank, SymbolRanges } from './symbol-table.ts'
 import type { ModuleSymbols } from './symbols.ts'
@@ -23,6 +22,7 @@ const maxSymbols = 2_000_000
 const maxModules = 10_000
 // The kernel refuses names of 512 bytes and longer (KSYM_NAME_LEN).
 const maxNameBytes = 512
+const shortestLine = 'ffffffff81000000 T x\n'.length
 const pageBytes = 4096
 // BPF programs lie apart from each other. 64 KB of code is what the largest have.
 const maxBpfBytes = 64 << 10
@@ -96,17 +96,18 @@ for (const [letter, rank] of [
 }
 
 function readLines(text: Buffer): Lines {
-  let start = new Float64Array(1 << 16)
-  let name = new Uint32Array(1 << 16)
-  let letter = new Uint8Array(1 << 16)
-  let owner = new Uint16Array(1 << 16)
+  const most = Math.min(Math.ceil(text.length / shortestLine), maxSymbols)
+  const start = new Float64Array(most)
+  const name = new Uint32Array(most)
+  const letter = new Uint8Array(most)
+  const owner = new Uint16Array(most)
   let length = 0
   let zeros = 0
   const owners = ['']
   const ownerIndex = new Map<string, number>()
   let last = 0
   let lastAt = -1
-  for (let at = 0; at < text.length && length < maxSymbols; ) {
+  for (let at = 0; at < text.length && length < most; ) {
     const found = text.indexOf(newline, at)
     const end = found < 0 ? text.length : found
     const digitsEnd = at + 16
@@ -115,12 +116,6 @@ function readLines(text: Buffer): Lines {
     if (address === 0) zeros++
     // Below 0 are the kernel's addresses; above are per-CPU offsets and other absolute numbers.
     if (address !== undefined && address < 0) {
-      if (length === start.length) {
-        start = doubled(start)
-        name = doubled(name)
-        letter = doubled(letter)
-        owner = doubled(owner)
-      }
       start[length] = address
       name[length] = nameAt
       letter[length] = text[digitsEnd + 1]!

@@ -66,13 +66,15 @@ function turn(
 
 /**
  * Cuts ranges, given in order of `start` and with `end` exclusive, into pieces.
- * Where several hold an address, the one of the highest priority owns it.
+ *
+ * @param priority where several hold an address, the one of the highest owns it; left out: the one
+ *   that comes last in `order`, which is the innermost
  */
 export function flatten(
   start: Float64Array,
   end: Float64Array,
   order: Uint32Array,
-  priority: (range: number) => number,
+  priority?: (range: number) => number,
 ): Pieces {
   // Each range makes at most two pieces: its own, and the one behind it.
   const pieceStart = new Float64Array(2 * order.length)
@@ -85,7 +87,7 @@ export function flatten(
     owner[length++] = range
   }
 
-  const open = heap((a, b) => priority(a) > priority(b))
+  const open = priority === undefined ? stack() : heap((a, b) => priority(a) > priority(b))
   const closeUntil = (address: number) => {
     for (let top = open.top(); top !== undefined && end[top]! <= address; top = open.top()) {
       const at = end[top]!
@@ -117,6 +119,16 @@ export function ownerAt({ start, owner, length }: Pieces, address: number): numb
     else high = middle
   }
   return low === 0 ? nobody : owner[low - 1]!
+}
+
+/** Ranges of which the last one comes before all others. */
+function stack() {
+  const items: number[] = []
+  return {
+    top: () => items.at(-1),
+    push: (item: number) => items.push(item),
+    pop: () => items.pop(),
+  }
 }
 
 /** A binary heap of ranges; `top` is the one that comes before all others. */

@@ -47,11 +47,12 @@ export class SymbolRanges {
 
   /** @param capacity how many symbols to make room for; more may come */
   constructor(capacity = 1024) {
-    this.#start = new Float64Array(capacity)
-    this.#end = new Float64Array(capacity)
-    this.#name = new Uint32Array(capacity)
-    this.#rank = new Uint8Array(capacity)
-    this.#source = new Uint16Array(capacity)
+    const room = Math.max(capacity, 1)
+    this.#start = new Float64Array(room)
+    this.#end = new Float64Array(room)
+    this.#name = new Uint32Array(room)
+    this.#rank = new Uint8Array(room)
+    this.#source = new Uint16Array(room)
   }
 
   /** Names that are added with the number returned are read by `reader`. */
@@ -99,7 +100,7 @@ export class SymbolRanges {
       end[symbol] = start[symbol]! < sizedUntil ? start[symbol]! : Math.min(end[symbol]!, next)
     }
     // The innermost starts last. One without a size holds nothing that another holds.
-    const pieces = flatten(start, end, first, symbol => symbol)
+    const pieces = flatten(start, end, first)
 
     const nameOf = (symbol: number) => {
       // .symtab and .dynsym both have what a library offers; demangling it once is enough.
