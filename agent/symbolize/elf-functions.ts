@@ -27,12 +27,8 @@ const maxSymbols = 8_000_000
 export const maxFunctions = 2_000_000
 // Longer than any compiler makes them, shorter than what would hurt. A longer one is cut.
 const maxNameBytes = 64 << 10
-// Names that are asked for lie all over a table. The 16 MB that node has of them are read in pieces
-// of 1 MB, 0.1 s faster than the 3,000 pages that a profile needs one by one; but those it is for the
-// 300 MB of chromium.
-const maxKeptBytes = 32 << 20
-const smallPageBytes = 4 << 10
-const largePageBytes = 1 << 20
+// Nine of ten C++ names as mangled, and little enough to come out of Node's pool of small buffers.
+const usualNameBytes = 256
 // User space ends at 2^47, and a kernel image begins at -2^31 (see `Address`).
 const maxAddress = 2 ** 47
 
@@ -134,21 +130,12 @@ function stringsOf(elf: Elf, section: Section): Bytes | undefined {
   return strings && sectionView(elf, strings)
 }
 
-/** Strings are read by the page, and pages are kept. */
+/** Each name is read by itself: what a profile asks for lies all over a table, and is a small part of it. */
 function nameReader(strings: Bytes): NameReader {
-  const pageBytes = strings.size > maxKeptBytes ? smallPageBytes : largePageBytes
-  const pages = new Map<number, Buffer>()
   return offset => {
-    const index = Math.floor(offset / pageBytes)
-    let page = pages.get(index)
-    if (page === undefined) {
-      if (pages.size * pageBytes >= maxKeptBytes) pages.clear()
-      page = strings.read(index * pageBytes, pageBytes)
-      pages.set(index, page)
-    }
-    const start = offset - index * pageBytes
-    const end = page.indexOf(0, start)
-    if (end >= 0) return page.toString('utf8', start, Math.min(end, start + maxNameBytes))
+    const room = strings.read(offset, usualNameBytes)
+    const end = room.indexOf(0)
+    if (end >= 0) return room.toString('utf8', 0, end)
     return stringAt(strings.read(offset, maxNameBytes), 0, maxNameBytes)
   }
 }
