@@ -7,14 +7,14 @@ import { monotonicMs } from '../capture/capture.ts'
 import type { Format, Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
-import { ProfileBuilder } from '../profile/profile.ts'
+import type { SeenCallbacks } from '../profile/perf-frames.ts'
+import { type Profile, ProfileBuilder } from '../profile/profile.ts'
 import { type ReadProfile, readProfile } from '../profile/readers.ts'
 import { widthFirst } from '../profile/width.ts'
 import { describeRendering, type Rendering } from '../publish/describe.ts'
 import { checkOutput } from '../publish/output.ts'
 import { publishDraft } from '../publish/publish.ts'
-import { moduleFiles } from '../symbolize/module-files.ts'
-import { nameSources } from '../symbolize/sources.ts'
+import { NamesAhead } from '../symbolize/names-ahead.ts'
 import { symbolize } from '../symbolize/symbolize.ts'
 import { printReceipt } from './receipt.ts'
 import type { Terminal } from './terminal.ts'
@@ -45,27 +45,30 @@ export async function render(
  * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_USAGE`, and what the readers throw
  */
 async function readNamed(inputs: readonly string[]): Promise<Rendering> {
+  const names = new NamesAhead()
+  try {
+    const { raw, read } = await readAll(inputs, names)
+    const { of, sources: symbols, problems } = await names.of(raw, read.every(isSameKernel))
+    return { profile: symbolize(raw, of), read, symbols, problems }
+  } finally {
+    names.close()
+  }
+}
+
+async function readAll(
+  inputs: readonly string[],
+  names: NamesAhead,
+): Promise<{ raw: Profile; read: readonly ReadProfile[] }> {
   const builder = new ProfileBuilder()
   const read: ReadProfile[] = []
   let events: readonly string[] = []
   for (const input of inputs) {
-    read.push(await readInput(input, builder))
+    read.push(await readInput(input, builder, { onAddress: address => names.see(address) }))
     events = checkEvents(input, events, builder.events)
   }
   const raw = widthFirst(builder.build())
-  if (!(weightOf(raw) > 0))
-    throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
-
-  const files = moduleFiles()
-  try {
-    const names = nameSources(files)
-    const hasSameKernel = read.every(isSameKernel)
-    const profile = symbolize(raw, module => names.of(module, hasSameKernel))
-    const { sources: symbols, problems } = names.used()
-    return { profile, read, symbols, problems }
-  } finally {
-    files.close()
-  }
+  if (weightOf(raw) > 0) return { raw, read }
+  throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
 }
 
 /**
@@ -86,10 +89,14 @@ function checkEvents(
   )
 }
 
-async function readInput(input: string, builder: ProfileBuilder): Promise<ReadProfile> {
+async function readInput(
+  input: string,
+  builder: ProfileBuilder,
+  options: SeenCallbacks,
+): Promise<ReadProfile> {
   const pieces = input === '-' ? (process.stdin as AsyncIterable<Uint8Array>) : piecesOf(input)
   try {
-    return await readProfile(pieces, builder)
+    return await readProfile(pieces, builder, options)
   } catch (cause) {
     if (cause instanceof ProfilerError) throw cause
     const code = systemCode(cause)

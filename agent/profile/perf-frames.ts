@@ -32,6 +32,14 @@ const unmapped: Frame = { name: '[unmapped]', kind: 'unknown', reason: 'not mapp
 /** Added to a context's marker (they are even) for an address that a call returns to. */
 export const isReturn = 1
 
+/** What is told while samples are read, so that names can be looked for meanwhile. */
+export interface SeenCallbacks {
+  /** Called once for each module in which an address was sampled, the kernel among them. */
+  readonly onUse?: (module: Module) => void
+  /** Called once for each address that will need a name. */
+  readonly onAddress?: (address: Address) => void
+}
+
 export class Frames {
   /** What is mapped in the kernel, with the names that records give. */
   readonly kernel = {
@@ -43,17 +51,16 @@ export class Frames {
   overflow = 0
   readonly #builder: ProfileBuilder
   readonly #modules: Modules
-  readonly #whenUsed: (module: Module) => void
+  readonly #seen: SeenCallbacks
   readonly #outside = new Map<number, { module: Module; frames: AddressTable }>()
   readonly #byModule = new Map<Module, { name: string; frames: AddressTable }>()
   #count = 0
   #unmappedFrame = -1
 
-  /** `whenUsed` is called with each module that an address is first found in. */
-  constructor(builder: ProfileBuilder, modules: Modules, whenUsed: (module: Module) => void) {
+  constructor(builder: ProfileBuilder, modules: Modules, seen: SeenCallbacks) {
     this.#builder = builder
     this.#modules = modules
-    this.#whenUsed = whenUsed
+    this.#seen = seen
   }
 
   /** The table of the addresses that follow a context's marker. */
@@ -120,7 +127,7 @@ export class Frames {
     if (known === undefined) {
       known = { name: fileName(module.path), frames: new AddressTable() }
       this.#byModule.set(module, known)
-      this.#whenUsed(module)
+      this.#seen.onUse?.(module)
     }
     const high = Math.floor(value / 0x1_0000_0000)
     const low = (value - high * 0x1_0000_0000) | 0
@@ -130,6 +137,7 @@ export class Frames {
       frame = this.#builder.frame(unnamed(known.name, address))
       this.#count++
       known.frames.set(low, high, back, frame)
+      this.#seen.onAddress?.(address)
     }
     return frame
   }

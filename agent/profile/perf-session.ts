@@ -9,6 +9,7 @@
 import type { PerfAttr } from './perf-attr.ts'
 import { Events } from './perf-events.ts'
 import { addBuildId, type PerfFeatures, readFeature } from './perf-features.ts'
+import type { SeenCallbacks } from './perf-frames.ts'
 import { Modules } from './perf-modules.ts'
 import { entryWords, TimeOrder } from './perf-order.ts'
 import {
@@ -30,13 +31,11 @@ import { noCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts
 import { Tasks } from './perf-tasks.ts'
 import type { Module, ProfileBuilder } from './profile.ts'
 
-export interface PerfDataOptions {
+export interface PerfDataOptions extends SeenCallbacks {
   /** What is mapped before the first record: perf says it later, or not at all. */
   readonly mapped?: readonly MmapRecord[]
   /** Called once for each module of a process, as soon as its record is read. */
   readonly onModule?: (module: Module) => void
-  /** Called once for each module in which an address was sampled, the kernel among them. */
-  readonly onUse?: (module: Module) => void
   /** Default: `thread`. */
   readonly rootFrame?: RootFrame
 }
@@ -74,8 +73,8 @@ export class Session {
   constructor(builder: ProfileBuilder, options: PerfDataOptions) {
     this.#builder = builder
     this.#modules = new Modules(options.onModule ?? (() => {}))
-    const { rootFrame = 'thread', onUse = () => {}, mapped = [] } = options
-    this.#stacks = new Stacks(builder, this.#modules, rootFrame, onUse)
+    const { rootFrame = 'thread', mapped = [] } = options
+    this.#stacks = new Stacks(builder, this.#modules, rootFrame, options)
     for (const record of mapped) {
       const mapping = this.#modules.mapping(record)
       if (mapping !== undefined) this.#tasks.process(record.pid).space.map(mapping)

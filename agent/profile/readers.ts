@@ -8,6 +8,7 @@ import { gunzip, isGzip } from './gunzip.ts'
 import type { Chunks } from './lines.ts'
 import { detectNettrace, readNettrace } from './nettrace.ts'
 import { detectPerfData, readPerfData } from './perf-data.ts'
+import type { SeenCallbacks } from './perf-frames.ts'
 import { detectPerfScript, readPerfScript } from './perf-script.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
 import { detectPprof, readPprof } from './pprof.ts'
@@ -20,7 +21,11 @@ export interface Reader {
   /** True: mine. False: certainly not. Undefined: cannot tell from this much. */
   detect(head: Uint8Array): boolean | undefined
   /** What a perf.data says of itself beside its samples. */
-  read(chunks: Chunks, builder: ProfileBuilder): Promise<PerfDataSummary | undefined>
+  read(
+    chunks: Chunks,
+    builder: ProfileBuilder,
+    options?: SeenCallbacks,
+  ): Promise<PerfDataSummary | undefined>
 }
 
 export interface ReadProfile {
@@ -40,7 +45,7 @@ export const readers: readonly Reader[] = [
   {
     format: 'perf.data',
     detect: detectPerfData,
-    read: (chunks, builder) => readPerfData(chunks, builder, {}),
+    read: readPerfData,
   },
   { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
   { format: 'pprof', detect: detectPprof, read: alone(readPprof) },
@@ -72,7 +77,11 @@ const maxWrappings = 3
  *
  * @throws {ProfilerError} `SP_FORMAT_UNKNOWN`, or what the format's reader throws.
  */
-export async function readProfile(chunks: Chunks, builder: ProfileBuilder): Promise<ReadProfile> {
+export async function readProfile(
+  chunks: Chunks,
+  builder: ProfileBuilder,
+  options: SeenCallbacks = {},
+): Promise<ReadProfile> {
   let { head, all } = await peek(chunks)
   if (head.length === 0) throw new ProfilerError('SP_FORMAT_UNKNOWN', 'the input is empty')
   for (let wrappings = 0; wrappings < maxWrappings; wrappings++) {
@@ -83,7 +92,7 @@ export async function readProfile(chunks: Chunks, builder: ProfileBuilder): Prom
     ;({ head, all } = await peek(all))
   }
   const reader = readerFor(withoutByteOrderMark(head))
-  const summary = await reader.read(all, builder)
+  const summary = await reader.read(all, builder, options)
   return { format: reader.format, perf: summary }
 }
 
