@@ -11,7 +11,7 @@
 import { type Elf, sectionBytes } from '../symbolize/elf.ts'
 import { findDiagnosticsSocket } from '../target/diagnostics-socket.ts'
 import type { ProcessFacts } from '../target/facts.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
+import { perfCapture, perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 const coreclr = /\/(\d+\.\d+\.\d+[^/]*)\/libcoreclr\.so$/
@@ -41,6 +41,19 @@ export const dotnetRuntime: Runtime = {
   },
 
   strategies: [
+    {
+      ...perfStrategy,
+      name: 'perf with names of the event pipe',
+      modes: ['cpu'],
+      obstacles: (facts, privileges, ask) => [
+        ...perfObstacles(facts, privileges, ask),
+        ...socketObstacles(facts, privileges),
+      ],
+      capture: (facts, privileges, ask) => ({
+        ...perfCapture(facts, privileges, ask),
+        methodNames: 'eventpipe',
+      }),
+    },
     {
       name: 'the event pipe',
       tool: 'eventpipe',
@@ -73,7 +86,8 @@ function switchedOffBy(facts: ProcessFacts): string | undefined {
     .at(0)
 }
 
-function pipeObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): Obstacle[] {
+/** What keeps us from asking the runtime anything. */
+function socketObstacles(facts: ProcessFacts, privileges: Privileges): Obstacle[] {
   const obstacles: Obstacle[] = []
   const block = (what: string, grant: string) => obstacles.push({ effect: 'blocks', what, grant })
   const own = `run as uid ${facts.uid} and gid ${facts.gid}`
@@ -113,6 +127,11 @@ function pipeObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAs
   if (facts.state === 'T' || facts.state === 't') {
     block('the target is stopped, and answers nobody', `kill -CONT ${facts.pid}`)
   }
+  return obstacles
+}
+
+function pipeObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): Obstacle[] {
+  const obstacles = socketObstacles(facts, privileges)
   obstacles.push({
     effect: 'degrades',
     what: `the rate is the runtime's own, about ${runtimeHertz} Hz or less, whatever is asked`,

@@ -65,6 +65,8 @@ interface Description extends CaptureAsk {
 export interface PerfCapture extends Description {
   readonly tool: 'perf'
   readonly toolPath: string
+  /** The runtime is asked for the names of the code that it made, over this protocol, when the sampling is over. */
+  readonly methodNames?: 'eventpipe'
 }
 
 export interface PySpyCapture extends Description {

@@ -12,16 +12,18 @@ import { weightOf } from '../profile/call-tree.ts'
 import type { NettraceSummary } from '../profile/nettrace.ts'
 import type { MmapRecord } from '../profile/perf-records.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
-import type { Profile } from '../profile/profile.ts'
+import type { Module, Profile } from '../profile/profile.ts'
 import { readSegments } from '../profile/read-segments.ts'
 import { withColumns } from '../profile/width.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
 import { readMaps } from '../target/procfs.ts'
+import { withMethodNames } from './method-names.ts'
 import { moduleFiles } from './module-files.ts'
 import { type NameSources, nameSources, type UsedSource } from './sources.ts'
 import { symbolize } from './symbolize.ts'
+import type { ModuleSymbols } from './symbols.ts'
 
 export interface NamedCapture {
   readonly description: CaptureDescription
@@ -119,7 +121,8 @@ async function capture(
       throw new ProfilerError('SP_NO_SAMPLES', `process ${pid} gave no sample: ${why}`)
     }
     const loss = new Map([...raw.loss, ...end.loss])
-    const profile = symbolize({ ...raw, loss }, module => names.of(module))
+    const { symbolsOf, remark } = await symbolsFor(description, names, signals)
+    const profile = symbolize({ ...raw, loss }, symbolsOf)
     const { sources, problems } = names.used()
     return {
       description,
@@ -133,6 +136,7 @@ async function capture(
       remarks: [
         ...remarksOn(description, end, { isStopped, targetEnded }),
         ...end.notes,
+        ...(remark === undefined ? [] : [remark]),
         ...problems,
       ],
     }
@@ -140,6 +144,28 @@ async function capture(
     clearInterval(ticking)
     meter.stop()
     files.close()
+  }
+}
+
+/** Names from files, and from the runtime where it is asked. What it does not answer costs names, not the capture. */
+async function symbolsFor(
+  description: CaptureDescription,
+  names: NameSources,
+  signals: CaptureSignals,
+): Promise<{ symbolsOf: (module: Module) => ModuleSymbols; remark?: string }> {
+  const symbolsOf = (module: Module) => names.of(module)
+  if (!('methodNames' in description)) return { symbolsOf }
+  try {
+    // Who stops the sampling still wants the names.
+    const never = new AbortController().signal
+    const { discard } = signals
+    return {
+      symbolsOf: await withMethodNames(description.pid, symbolsOf, { stop: never, discard }),
+    }
+  } catch (error) {
+    if (!(error instanceof ProfilerError)) throw error
+    if (signals.discard.aborted) throw discarded()
+    return { symbolsOf, remark: `The runtime did not name its methods: ${error.message}.` }
   }
 }
 

@@ -76,10 +76,11 @@ describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
     expect(stacks.share('[unknown]')).toBeLessThan(0.01)
   })
 
-  test.for(versions)('of .NET %s is what the command asks first', async version => {
+  test.for(versions)('of .NET %s is asked alone where a person wants it', async version => {
     const { pid } = await startDotnet(shares, 60, { version })
     await sleep(500)
-    const { folded: published, receipt } = await publish(['record', `${pid}`, '-d', '1.5'])
+    const args = ['record', `${pid}`, '--tool=eventpipe', '-d', '1.5']
+    const { folded: published, receipt } = await publish(args)
     expect(receipt.record.target).toMatchObject({ runtime: '.NET' })
     expect(receipt.record.target.version).toMatch(new RegExp(`^${version.split('.')[0]}\\.`))
     expect(receipt.quality).toMatchObject({ tool: 'eventpipe', event: 'managed code' })
@@ -108,5 +109,22 @@ describeWith(['mcs', 'the .NET runtimes', 'perf', 'setpriv'], 'perf', () => {
       kind: 'jit',
       module: shares,
     })
+  })
+
+  test.for(versions)('with the names of .NET %s is what the command does first', async version => {
+    const { pid } = await startDotnet(shares, 60, { version })
+    await sleep(500)
+    const { folded: published, receipt } = await publish([
+      'record',
+      `${pid}`,
+      '-d',
+      '1.5',
+      '-F',
+      '999',
+    ])
+    expect(receipt.quality).toMatchObject({ tool: 'perf', event: 'cpu-clock' })
+    expect(published.share(/^Shop\.Program\.Parse\(\)/)).toBeGreaterThan(0.7 * 0.75)
+    expect(published.share(/^Shop\.Program\.Encode\(\)/)).toBeGreaterThan(0.3 * 0.75)
+    expect(receipt.quality.unknownLeaf).toBeLessThan(0.1)
   })
 })
