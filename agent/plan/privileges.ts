@@ -3,18 +3,26 @@
 //
 // The trap: a pod's specification is not the truth. A non-root container with
 // `capabilities.add` has none of them; the effective set of this very process
-// is what counts. Nor does a setting's number predict what the kernel does.
+// is what counts. Nor does a setting's number predict what the kernel does: it
+// is asked (`capture/probe.ts`), and what it answered comes in here.
 
 import fs from 'node:fs'
 import path from 'node:path'
 import { tools } from '../config.ts'
-import type { Privileges, Tool } from '../runtimes/runtime.ts'
+import { type Answers, unasked } from '../runtimes/answers.ts'
+import type { Privileges } from '../runtimes/runtime.ts'
+import { readConfinement } from '../target/confinement.ts'
 import { openMemory, readExecutable, readKernelSetting, readStatus } from '../target/procfs.ts'
 
 /** Bits of capabilities(7) that decide what a profiler may do. */
 const capabilityBits: readonly (readonly [name: string, bit: bigint])[] = [
+  ['CHOWN', 0n],
   ['DAC_OVERRIDE', 1n],
   ['KILL', 5n],
+  ['SETGID', 6n],
+  ['SETUID', 7n],
+  ['IPC_LOCK', 14n],
+  ['SYS_CHROOT', 18n],
   ['SYS_PTRACE', 19n],
   ['SYS_ADMIN', 21n],
   ['SYSLOG', 34n],
@@ -23,16 +31,15 @@ const capabilityBits: readonly (readonly [name: string, bit: bigint])[] = [
   ['CHECKPOINT_RESTORE', 40n],
 ]
 
-export function readPrivileges(pid: number): Privileges {
+export function readPrivileges(pid: number, answers: Answers = unasked): Privileges {
   const status = readStatus('self')
   return {
     uid: status.uid,
     gid: status.gid,
-    capabilities: new Set(
-      capabilityBits
-        .filter(([, bit]) => ((status.effectiveCapabilities >> bit) & 1n) === 1n)
-        .map(([name]) => name),
-    ),
+    capabilities: capabilityNames(status.effectiveCapabilities),
+    boundingCapabilities: capabilityNames(status.boundingCapabilities),
+    answers,
+    confinement: readConfinement(),
     perfEventParanoid: readKernelSetting('perf_event_paranoid'),
     perfMaxHertz: readKernelSetting('perf_event_max_sample_rate') ?? Number.POSITIVE_INFINITY,
     tools: new Map(
@@ -48,8 +55,15 @@ export function readPrivileges(pid: number): Privileges {
   }
 }
 
+/** Those of a mask that decide what a profiler may do, without `CAP_`. */
+export function capabilityNames(mask: bigint): ReadonlySet<string> {
+  return new Set(
+    capabilityBits.filter(([, bit]) => ((mask >> bit) & 1n) === 1n).map(([name]) => name),
+  )
+}
+
 /** The first executable of this name on PATH. */
-export function findTool(tool: Tool): string | undefined {
+export function findTool(tool: string): string | undefined {
   for (const folder of (process.env.PATH ?? '').split(':')) {
     if (!path.isAbsolute(folder)) continue
     const candidate = path.join(folder, tool)

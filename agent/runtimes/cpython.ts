@@ -9,6 +9,7 @@
 // interpreter's perf map (`-X perf`, 3.12 and newer).
 
 import type { ProcessFacts } from '../target/facts.ts'
+import { attachObstacles } from './attach.ts'
 import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
 
@@ -93,11 +94,15 @@ function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureA
       grant: 'install it with `pip install py-spy`, or use the sp-profiler image',
     })
   }
-  if (!privileges.canAttach) {
+  obstacles.push(...attachObstacles(facts, privileges))
+  // Where process_vm_readv is forbidden or missing py-spy reads /proc/PID/mem instead, but only after
+  // EPERM and ENOSYS (seen with 0.4.3 under filters that answer each of them).
+  const { readMemory } = privileges.answers
+  if (readMemory === 'EACCES' || readMemory === 'killed') {
     obstacles.push({
       effect: 'blocks',
-      what: `the memory of process ${facts.pid} may not be read`,
-      grant: `run as uid ${facts.uid}, or add the capability SYS_PTRACE`,
+      what: 'seccomp blocks process_vm_readv',
+      grant: 'seccomp `RuntimeDefault`, or `Unconfined` on kernels before 4.8',
     })
   }
   const found = evidence(facts)

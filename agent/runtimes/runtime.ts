@@ -6,7 +6,9 @@
 // blocks: the same function, so they cannot disagree.
 
 import type { Mode, Tool } from '../config.ts'
+import type { Confinement } from '../target/confinement.ts'
 import type { ProcessFacts } from '../target/facts.ts'
+import type { Answers } from './answers.ts'
 
 export type { Mode, Tool }
 
@@ -23,6 +25,11 @@ export interface Privileges {
   readonly gid: number
   /** Names without `CAP_`, of those that matter to a profiler. */
   readonly capabilities: ReadonlySet<string>
+  /** Those that a root process here would have: of a capability that was added and is not held, the trace. */
+  readonly boundingCapabilities: ReadonlySet<string>
+  /** What the kernel says when it is asked. This decides; the settings and limits below only explain. */
+  readonly answers: Answers
+  readonly confinement: Confinement
   /** undefined where the kernel has no such setting. */
   readonly perfEventParanoid: number | undefined
   /** The kernel clamps a higher rate to this one. */
@@ -106,6 +113,11 @@ export interface Strategy {
   readonly modes: readonly Mode[]
   /** The highest rate that the tool gives honestly. A higher ask is lowered to it, and that is said. */
   readonly maxHertz: number
+  /**
+   * What only one capture at a time may hold, where there is such a thing: `port 9229`. Two captures
+   * with the same words here run one after the other.
+   */
+  readonly exclusive?: string
   /** What stands in the way. Looks, and changes nothing. */
   obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[]
   /** What to run. Asked for only where no obstacle blocks. */

@@ -10,6 +10,7 @@ import { type Elf, interpreterOf, readElf, sectionNamed, sectionView } from '../
 import { type Bytes, fileBytes } from './bytes.ts'
 import { openBeneath } from './open-beneath.ts'
 import {
+  isDumpable,
   type Listener,
   type Mapping,
   type Mount,
@@ -21,6 +22,7 @@ import {
   readListeners,
   readMaps,
   readMount,
+  readSecurityLabel,
   readStat,
   readStatus,
   readThreadNames,
@@ -44,6 +46,10 @@ export interface ProcessFacts extends Stat, Status {
   /** The C library that it runs on; `static` also for what needs none, such as most Go programs. */
   readonly libc: 'glibc' | 'musl' | 'static' | 'unknown'
   readonly containerId: string | undefined
+  /** Whether others of its user may look into it. */
+  readonly isDumpable: boolean
+  /** What AppArmor or SELinux calls it. */
+  readonly securityLabel: string | undefined
   readonly threadNames: readonly string[]
   /** Whether its network is ours: what it listens on can be reached, and is not somebody else's. */
   readonly sharesNetwork: boolean
@@ -101,6 +107,8 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
       elf,
       libc: libcOf(elf, maps),
       containerId: attempt('cgroup', () => readContainerId(pid)),
+      isDumpable: attempt('maps', () => isDumpable(pid)) ?? true,
+      securityLabel: readSecurityLabel(pid),
       get threadNames() {
         threadNames ??= attempt('threads', () => readThreadNames(pid)) ?? []
         return threadNames

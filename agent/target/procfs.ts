@@ -60,6 +60,9 @@ export interface Status {
   readonly nspid: number
   readonly tracerPid: number
   readonly effectiveCapabilities: bigint
+  readonly permittedCapabilities: bigint
+  /** What a program that it starts as root would have. */
+  readonly boundingCapabilities: bigint
   readonly caughtSignals: bigint
   readonly ignoredSignals: bigint
   /** 0 no filter, 1 strict, 2 filtered. */
@@ -77,14 +80,17 @@ export function readStatus(pid: number | 'self'): Status {
   }
   const number = (key: string, column: number) =>
     Number((fields.get(key) ?? '').split(/\s+/).at(column) ?? Number.NaN)
+  const mask = (key: string) => BigInt(`0x${fields.get(key) ?? '0'}`)
   return {
     uid: number('Uid', 1),
     gid: number('Gid', 1),
     nspid: number(fields.has('NStgid') ? 'NStgid' : 'NSpid', -1),
     tracerPid: number('TracerPid', 0),
-    effectiveCapabilities: BigInt(`0x${fields.get('CapEff') ?? '0'}`),
-    caughtSignals: BigInt(`0x${fields.get('SigCgt') ?? '0'}`),
-    ignoredSignals: BigInt(`0x${fields.get('SigIgn') ?? '0'}`),
+    effectiveCapabilities: mask('CapEff'),
+    permittedCapabilities: mask('CapPrm'),
+    boundingCapabilities: mask('CapBnd'),
+    caughtSignals: mask('SigCgt'),
+    ignoredSignals: mask('SigIgn'),
     seccomp: Number(fields.get('Seccomp') ?? 0),
   }
 }
@@ -332,7 +338,31 @@ export function readKernelSetting(name: string): number | undefined {
   }
 }
 
-function readProc(pid: number | 'self', name: string, maxBytes: number): Buffer {
+/**
+ * Whether the process lets others of its user look into it: prctl(2) PR_SET_DUMPABLE, or a program with
+ * capabilities of its own, takes that away. Then its files belong to root, which anybody can see.
+ */
+export function isDumpable(pid: number): boolean {
+  const { uid: owner } = withReason(pid, () => fs.statSync(`/proc/${pid}/maps`))
+  return owner === withReason(pid, () => fs.statSync(`/proc/${pid}`)).uid
+}
+
+/** What a security module calls the process; undefined where there is no such module. */
+export function readSecurityLabel(pid: number | 'self'): string | undefined {
+  const label = attempt(() => readProc(pid, 'attr/current', 4096).toString('utf8'))
+  return label?.replace(/\0|\s+$/g, '') || undefined
+}
+
+/** Whether `/proc` was mounted to hide the processes of other users (`hidepid`). */
+export function hidesOtherUsers(): boolean {
+  const mounts = attempt(() => readProc('self', 'mountinfo', 4 << 20).toString('utf8')) ?? ''
+  return mounts
+    .split('\n')
+    .some(line => line.split(' ')[4] === '/proc' && /\bhidepid=(?!0|off)/.test(line))
+}
+
+/** @throws {ProfilerError} `SP_TARGET_GONE`, `SP_NOT_PERMITTED` */
+export function readProc(pid: number | 'self', name: string, maxBytes: number): Buffer {
   return withReason(pid, () => {
     const fd = fs.openSync(`/proc/${pid}/${name}`, fs.constants.O_RDONLY)
     try {

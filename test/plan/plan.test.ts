@@ -5,23 +5,9 @@ import { plan } from '../../agent/plan/plan.ts'
 import { fingerprint } from '../../agent/runtimes/index.ts'
 import type { Privileges } from '../../agent/runtimes/runtime.ts'
 import { type ProcessFacts, withFacts } from '../../agent/target/facts.ts'
+import { everything } from '../privileges.ts'
 
 const ask = { mode: 'cpu', hertz: 999, durationMs: 1000 } as const
-
-const root: Privileges = {
-  uid: 0,
-  gid: 0,
-  capabilities: new Set(['SYS_PTRACE', 'PERFMON', 'SYS_ADMIN']),
-  perfEventParanoid: 2,
-  perfMaxHertz: 100_000,
-  tools: new Map([
-    ['perf', '/usr/bin/perf'],
-    ['py-spy', '/usr/bin/py-spy'],
-  ]),
-  canAttach: true,
-  canReadFiles: true,
-  canSignal: true,
-}
 
 // A Python process of uid 1000, made of our own facts: what is not said stays true.
 function python<T>(use: (facts: ProcessFacts) => T): T {
@@ -40,7 +26,7 @@ function python<T>(use: (facts: ProcessFacts) => T): T {
 
 function planFor(privileges: Partial<Privileges>, tool?: 'perf' | 'py-spy') {
   return python(facts =>
-    plan(facts, fingerprint(facts), { ...root, ...privileges }, { ...ask, tool }),
+    plan(facts, fingerprint(facts), { ...everything, ...privileges }, { ...ask, tool }),
   )
 }
 
@@ -83,7 +69,7 @@ describe('a plan', () => {
 
   test('refuses a tool that cannot sample the runtime', () => {
     withFacts(process.pid, facts => {
-      expect(() => plan(facts, fingerprint(facts), root, { ...ask, tool: 'py-spy' })).toThrow(
+      expect(() => plan(facts, fingerprint(facts), everything, { ...ask, tool: 'py-spy' })).toThrow(
         expect.objectContaining({ code: 'SP_TOOL_UNSUITABLE', exit: 2 }),
       )
     })
