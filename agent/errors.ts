@@ -38,8 +38,13 @@ export const errorKinds = {
     exit: 5,
     status: 409,
   },
+  SP_NOT_SHARED: {
+    hint: 'Share the PID namespace: `shareProcessNamespace: true` in the pod, or `kubectl debug --target=CONTAINER`.',
+    exit: 5,
+    status: 404,
+  },
   SP_NOT_PERMITTED: {
-    hint: 'Run as root or as the uid of the target, or grant what is named above.',
+    hint: '`sp-flamegraph doctor PID` says what works, and `--print-patch pod` prints what to grant.',
     exit: 4,
     status: 403,
   },

@@ -6,6 +6,7 @@
 // one hands to the next.
 
 import type { CaptureSignals } from './capture/capture.ts'
+import { askKernel } from './capture/probe.ts'
 import type { Format, Settings } from './config.ts'
 import { plan } from './plan/plan.ts'
 import { readPrivileges } from './plan/privileges.ts'
@@ -29,12 +30,7 @@ export interface RecordAsk {
 export async function record(ask: RecordAsk, progress: Progress): Promise<Receipt> {
   const { target, settings, signals, version } = ask
   const startedAt = new Date()
-  const { durationMs, ...rest } = { ...settings, durationMs: settings.duration }
-
-  const planned = withFacts(target.pid, facts => {
-    const how = plan(facts, fingerprint(facts), readPrivileges(facts.pid), { ...rest, durationMs })
-    return { ...how, target: describeTarget(facts, how.fingerprint) }
-  })
+  const planned = await planCapture(ask)
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
 
   const [captured, { publishDraft }] = await Promise.all([
@@ -47,4 +43,15 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   const context = { settings, target: planned.target, remarks: planned.remarks, startedAt, version }
   const draft = describeCapture(captured, context)
   return publishDraft(draft, ask, captured.end.endedMs)
+}
+
+/** How the target would be captured, and what of that only one capture at a time may hold. */
+export async function planCapture({ target, settings }: Pick<RecordAsk, 'target' | 'settings'>) {
+  const answersOf = await askKernel([target.pid])
+  const ask = { ...settings, durationMs: settings.duration }
+  return withFacts(target.pid, facts => {
+    const privileges = readPrivileges(facts.pid, answersOf(facts.pid))
+    const how = plan(facts, fingerprint(facts), privileges, ask)
+    return { ...how, target: describeTarget(facts, how.fingerprint) }
+  })
 }

@@ -19,6 +19,7 @@ export const everything: Privileges = {
     isUserNamespace: false,
     sandbox: undefined,
     hidesKernelNames: false,
+    kernelPointers: 1,
     hidesOtherUsers: false,
     lockableKiB: 516,
   },

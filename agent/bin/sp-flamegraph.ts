@@ -54,12 +54,19 @@ async function dispatch(): Promise<void> {
     return
   }
   const command = commandOf(word, help)
+  const subjects = command === word ? others : positionals
+  if (command === 'doctor') {
+    const { doctor } = await import('../cli/doctor.ts')
+    await doctor(subjects, config.settings, parsed.wants.patch, terminal)
+    return
+  }
   const { formatsFor } = await import('../publish/output.ts')
   const run =
     command === 'render'
       ? (await import('../cli/render.ts')).render
-      : (await import('../cli/record.ts')).record
-  const subjects = command === word ? others : positionals
+      : parsed.wants.all
+        ? (await import('../cli/record-all.ts')).recordAll
+        : (await import('../cli/record.ts')).record
   await run(subjects, config.settings, formatsFor(config), terminal)
 }
 

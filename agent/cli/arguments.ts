@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import { type ParseArgsConfig, parseArgs } from 'node:util'
 import { type Config, configVariable, readConfig } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
+import { type PatchKind, patchKinds } from './patch.ts'
 
 const flags = {
   duration: { type: 'string', short: 'd' },
@@ -20,6 +21,8 @@ const flags = {
   debug: { type: 'boolean' },
   config: { type: 'string' },
   'print-config': { type: 'boolean' },
+  'print-patch': { type: 'string' },
+  all: { type: 'boolean' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const satisfies ParseArgsConfig['options']
@@ -27,14 +30,22 @@ const flags = {
 export interface Arguments {
   readonly positionals: readonly string[]
   readonly config: Config
-  readonly wants: { readonly help: boolean; readonly version: boolean; readonly config: boolean }
+  readonly wants: {
+    readonly help: boolean
+    readonly version: boolean
+    readonly config: boolean
+    /** Of `doctor`: which YAML. */
+    readonly patch: PatchKind | undefined
+    /** Of `record`: every busy process. */
+    readonly all: boolean
+  }
 }
 
 /** @throws {ProfilerError} `SP_USAGE`, `SP_CONFIG_INVALID`, `SP_INPUT_UNREADABLE` */
 export function readArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv)
   const { config: file = process.env[configVariable], help, version, format, ...rest } = values
-  const { 'print-config': printConfig, ...settings } = rest
+  const { 'print-config': printConfig, 'print-patch': patch, all, ...settings } = rest
   return {
     positionals,
     config: readConfig(
@@ -42,7 +53,13 @@ export function readArguments(argv: readonly string[]): Arguments {
       process.env,
       file === undefined ? {} : readConfigFile(file),
     ),
-    wants: { help: help === true, version: version === true, config: printConfig === true },
+    wants: {
+      help: help === true,
+      version: version === true,
+      config: printConfig === true,
+      patch: readPatchKind(patch),
+      all: all === true,
+    },
   }
 }
 
@@ -50,6 +67,12 @@ export function readArguments(argv: readonly string[]): Arguments {
 export function hasFlag(argv: readonly string[], flag: '--json' | '--debug'): boolean {
   const end = argv.indexOf('--')
   return (end < 0 ? argv : argv.slice(0, end)).includes(flag)
+}
+
+function readPatchKind(text: string | undefined): PatchKind | undefined {
+  const kind = patchKinds.find(each => each === text)
+  if (kind !== undefined || text === undefined) return kind
+  throw new ProfilerError('SP_USAGE', `--print-patch takes ${patchKinds.join(', ')}, not ${text}`)
 }
 
 function parse(argv: readonly string[]) {

@@ -35,7 +35,7 @@ export async function chooseTarget(
     return targetOf(only.pid)
   }
   const busy = candidates.filter(({ cpuShare }) => cpuShare >= busyShare)
-  printChoice(busy.length > 0 ? busy : candidates, settings, terminal)
+  await printChoice(busy.length > 0 ? busy : candidates, settings, terminal)
   const canAsk = process.stdin.isTTY && process.stderr.isTTY && !settings.json
   if (canAsk) return targetOf(await ask())
   throw new ProfilerError(
@@ -46,8 +46,12 @@ export async function chooseTarget(
   )
 }
 
-/** The highest pid that Linux gives out is 2^22: seven digits. */
-function parsePid(text: string): number {
+/**
+ * The highest pid that Linux gives out is 2^22: seven digits.
+ *
+ * @throws {ProfilerError} `SP_USAGE`
+ */
+export function parsePid(text: string): number {
   if (!/^[1-9]\d{0,6}$/.test(text)) throw new ProfilerError('SP_USAGE', `not a pid: ${text}`)
   const pid = Number(text)
   if (pid === process.pid) throw new ProfilerError('SP_USAGE', 'that is this very process')

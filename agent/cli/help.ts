@@ -21,6 +21,7 @@ export const help: ReadonlyMap<string, string> = new Map([
 
 Usage: sp-flamegraph                     what runs here, and the capture to type
        sp-flamegraph [record] PID        capture, name, redact, draw, publish
+       sp-flamegraph doctor [PID]        what would work, and what to grant where it would not
        sp-flamegraph render FILE…        draw a profile that exists ("-" reads standard input)
 
   -h, --help             this, or that of a subcommand
@@ -42,6 +43,7 @@ Examples:
     `sp-flamegraph record: a flame graph of a running process, without restarting it
 
 Usage: sp-flamegraph record [options] [PID]
+       sp-flamegraph record [options] --all
 
 Without a PID it takes the only busy process, or lists the busy ones to choose from.
 
@@ -51,6 +53,7 @@ Without a PID it takes the only busy process, or lists the busy ones to choose f
                          can tell                               (default cpu)
       --tool NAME        the one to use                         (default by runtime)
       --pause            let py-spy stop the target for each sample (under 1 ms): no stack is lost
+      --all              every busy process, side by side, each with its own receipt
 ${common}
 
 Ctrl-C stops and keeps what there is; twice stops and discards it.
@@ -59,6 +62,35 @@ Examples:
   sp-flamegraph record 4321
   sp-flamegraph record 4321 -F 999 -d 5 --incident INC-4711 --to file:/artefacts
   sp-flamegraph record 4321 -d 10 -o flame.svg
+`,
+  ],
+  [
+    'doctor',
+    `sp-flamegraph doctor: what would work here, and what to grant where it would not
+
+Usage: sp-flamegraph doctor [options] [PID]
+
+Without a PID it looks at every busy process. It asks the kernel, harmlessly, instead of reading
+settings: what it calls blocked is blocked, and what it says works does.
+
+      --print-patch KIND the least to grant, as YAML for the process PID:
+                         pod    a sidecar with its securityContext
+                         debug  for \`kubectl debug --custom\`
+                         scc    SecurityContextConstraints of OpenShift
+  -m, --mode MODE        for which mode --print-patch is         (default cpu)
+  -F, --hertz N          for which rate                          (default 99)
+      --tool NAME        this tool only
+      --json             everything, as one line of JSON
+
+works: nothing is missing.  degraded: it can be captured, and what is missing is said.
+blocked: it cannot be captured until what is named is granted.
+
+Exit codes: 0 something works, 4 everything is blocked, 5 no such target
+
+Examples:
+  sp-flamegraph doctor
+  sp-flamegraph doctor 4321
+  sp-flamegraph doctor 4321 --print-patch debug > custom.yaml
 `,
   ],
   [

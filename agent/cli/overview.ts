@@ -1,6 +1,7 @@
 // `sp-flamegraph` alone: what runs here, what to type, where names come from,
 // where the result will go. True for this machine at this moment.
 
+import { askKernel } from '../capture/probe.ts'
 import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { plan } from '../plan/plan.ts'
@@ -8,6 +9,7 @@ import { readPrivileges } from '../plan/privileges.ts'
 import { defaultIncident } from '../publish/place.ts'
 import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
 import { redactTexts } from '../redact/redact.ts'
+import type { Answers } from '../runtimes/answers.ts'
 import { fingerprint } from '../runtimes/index.ts'
 import { readNameSources } from '../symbolize/sources.ts'
 import { type Candidate, readCandidates } from '../target/candidates.ts'
@@ -36,10 +38,7 @@ export interface Row {
 
 export async function overview(settings: Settings, terminal: Terminal): Promise<void> {
   const policy = redactionPolicy({ customerIds: settings.customerIds })
-  const rows = (await readCandidates()).flatMap(each => rowOf(each, settings, policy))
-  if (rows.length === 0) {
-    throw new ProfilerError('SP_TARGET_GONE', 'no process but this one can be seen')
-  }
+  const rows = await rowsOf(await readCandidates(), settings, policy)
   const busy = rows.filter(row => row.cpuShare >= busyShare)
   const shown = (busy.length > 0 ? busy : rows).slice(0, maxShown)
   for (const row of shown) printRow(row, terminal)
@@ -52,30 +51,43 @@ export async function overview(settings: Settings, terminal: Terminal): Promise<
 }
 
 /** For a list to choose from: one line a process. */
-export function printChoice(
+export async function printChoice(
   candidates: readonly Candidate[],
   settings: Settings,
   terminal: Terminal,
-): void {
+): Promise<void> {
   const policy = redactionPolicy({ customerIds: settings.customerIds })
-  const rows = candidates.flatMap(each => rowOf(each, settings, policy))
+  const rows = await rowsOf(candidates, settings, policy)
   for (const row of rows.slice(0, maxShown)) printRow(row, terminal)
   terminal.emit({ targets: rows })
 }
 
-function rowOf(candidate: Candidate, settings: Settings, policy: RedactionPolicy): Row[] {
-  try {
-    const row = withFacts(candidate.pid, facts => describe(candidate, facts, settings))
-    // A list is pasted into a chat, and a process may be named after a customer.
-    return [redactTexts(row, policy)]
-  } catch (error) {
-    // It ended while we looked: it is no longer here.
-    if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') return []
-    throw error
-  }
+async function rowsOf(
+  candidates: readonly Candidate[],
+  settings: Settings,
+  policy: RedactionPolicy,
+): Promise<Row[]> {
+  const answersOf = await askKernel(candidates.map(({ pid }) => pid))
+  return candidates.flatMap(candidate => {
+    const { pid } = candidate
+    try {
+      const row = withFacts(pid, facts => describe(candidate, facts, answersOf(pid), settings))
+      // A list is pasted into a chat, and a process may be named after a customer.
+      return [redactTexts(row, policy)]
+    } catch (error) {
+      // It ended while we looked: it is no longer here.
+      if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') return []
+      throw error
+    }
+  })
 }
 
-function describe(candidate: Candidate, facts: ProcessFacts, settings: Settings): Row {
+function describe(
+  candidate: Candidate,
+  facts: ProcessFacts,
+  answers: Answers,
+  settings: Settings,
+): Row {
   const fingerprints = fingerprint(facts)
   const found = fingerprints[0]
   const row = {
@@ -90,10 +102,9 @@ function describe(candidate: Candidate, facts: ProcessFacts, settings: Settings)
   }
   try {
     const ask = { mode: settings.mode, hertz: settings.hertz, durationMs: settings.duration }
-    const { captures, remarks } = plan(facts, fingerprints, readPrivileges(facts.pid), {
-      ...ask,
-      tool: settings.tool,
-    })
+    const privileges = readPrivileges(facts.pid, answers)
+    const how = plan(facts, fingerprints, privileges, { ...ask, tool: settings.tool })
+    const { captures, remarks } = how
     return { ...row, tool: captures[0]!.tool, remarks, nameSources: readNameSources(facts) }
   } catch (error) {
     if (!(error instanceof ProfilerError)) throw error

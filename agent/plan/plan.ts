@@ -4,6 +4,7 @@
 // met on the way is kept, so that whoever reads the picture knows what it lacks.
 
 import { ProfilerError } from '../errors.ts'
+import { filesObstacles } from '../runtimes/attach.ts'
 import type { Fingerprint } from '../runtimes/index.ts'
 import type {
   CaptureAsk,
@@ -27,6 +28,8 @@ export interface Plan {
   readonly fingerprint: Fingerprint
   /** In the order to try them; at least one. */
   readonly captures: readonly CaptureDescription[]
+  /** What of all these only one capture at a time may hold. */
+  readonly exclusive: readonly string[]
   /** Why better ones were passed over, and what the chosen one will lack, as sentences. */
   readonly remarks: readonly string[]
 }
@@ -43,11 +46,8 @@ export function plan(
 ): Plan {
   const fingerprint = fingerprints[0]
   if (fingerprint === undefined) {
-    throw new ProfilerError(
-      'SP_NOT_PERMITTED',
-      `process ${facts.pid} does not show what it runs: ${[...new Set(facts.denied)].join(', ')} ` +
-        `cannot be read. Run as uid ${facts.uid}, or add the capability SYS_PTRACE.`,
-    )
+    const { what, grant } = unknownRuntime(facts, privileges)
+    throw new ProfilerError('SP_NOT_PERMITTED', `${what}; ${grant}.`)
   }
   const weighed = weigh(facts, fingerprint, privileges, ask)
   if (weighed.length === 0) throw unsuitable(fingerprint, ask)
@@ -66,6 +66,7 @@ export function plan(
         pause: ask.pause === true,
       }),
     ),
+    exclusive: [...new Set(open.flatMap(({ strategy }) => strategy.exclusive ?? []))],
     remarks: [
       ...passedOver.map(
         ({ strategy, obstacles }) =>
@@ -98,6 +99,19 @@ export function weigh(
       strategy,
       obstacles: strategy.obstacles(facts, privileges, ask),
     }))
+}
+
+/** What stands in the way of every strategy where no runtime says that the process is its own. */
+export function unknownRuntime(facts: ProcessFacts, privileges: Privileges): Obstacle {
+  const what = `process ${facts.pid} does not show what it runs`
+  const [obstacle] = filesObstacles(facts, privileges, 'blocks')
+  if (obstacle !== undefined) return { ...obstacle, what: `${what}: ${obstacle.what}` }
+  const denied = [...new Set(facts.denied)].join(', ')
+  return {
+    effect: 'blocks',
+    what: denied === '' ? what : `${what}: ${denied} cannot be read`,
+    grant: 'a program whose executable is an ELF file',
+  }
 }
 
 function unsuitable(

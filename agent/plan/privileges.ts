@@ -62,6 +62,14 @@ export function capabilityNames(mask: bigint): ReadonlySet<string> {
   )
 }
 
+/** The mask of these names: what stands in no line of the table is in none. */
+export function capabilityMask(names: ReadonlySet<string>): bigint {
+  return capabilityBits.reduce(
+    (mask, [name, bit]) => (names.has(name) ? mask | (1n << bit) : mask),
+    0n,
+  )
+}
+
 /** The first executable of this name on PATH. */
 export function findTool(tool: string): string | undefined {
   for (const folder of (process.env.PATH ?? '').split(':')) {

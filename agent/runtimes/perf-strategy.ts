@@ -80,7 +80,9 @@ export function kernelObstacles(privileges: Privileges, effect: Obstacle['effect
   const grant = capabilities.has('SYSLOG')
     ? 'sysctl kernel.kptr_restrict=1 on the node'
     : capabilityGrant('SYSLOG', privileges)
-  return [{ effect: 'degrades', what: 'kernel functions have no names (kallsyms is hidden)', grant }]
+  return [
+    { effect: 'degrades', what: 'kernel functions have no names (kallsyms is hidden)', grant },
+  ]
 }
 
 type Refusal = Omit<Obstacle, 'effect'>

@@ -3,7 +3,14 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProfilerError } from '../errors.ts'
-import { listPids, readStat, type Stat, ticksPerSecond } from './procfs.ts'
+import {
+  hidesOtherUsers,
+  listPids,
+  readMountNamespace,
+  readStat,
+  type Stat,
+  ticksPerSecond,
+} from './procfs.ts'
 
 export interface Candidate extends Stat {
   /** Share of one core: 2.0 is two cores busy. */
@@ -13,14 +20,18 @@ export interface Candidate extends Stat {
 // Long enough that one tick (10 ms) is a share of 2 %.
 const lookMs = 500
 
-/** Every process but this one and the chain that started it, busiest first. */
+/**
+ * Every process but this one and the chain that started it, busiest first.
+ *
+ * @throws {ProfilerError} `SP_NOT_SHARED` where there is none
+ */
 export async function readCandidates(): Promise<Candidate[]> {
   const before = new Map(readStats().map(stat => [stat.pid, stat]))
   const startedMs = performance.now()
   await sleep(lookMs)
   const seconds = (performance.now() - startedMs) / 1000
   const own = ancestors(process.pid, before)
-  return readStats()
+  const candidates = readStats()
     .flatMap(stat => {
       const earlier = before.get(stat.pid)
       const isSame = earlier?.startTicks === stat.startTicks
@@ -29,6 +40,18 @@ export async function readCandidates(): Promise<Candidate[]> {
       return [{ ...stat, cpuShare: ticks / ticksPerSecond / seconds }]
     })
     .sort((a, b) => b.cpuShare - a.cpuShare || a.pid - b.pid)
+  if (candidates.length > 0) return candidates
+  const why = hidesOtherUsers() ? ': /proc hides those of other users (hidepid)' : ''
+  throw new ProfilerError('SP_NOT_SHARED', `no process but this one can be seen${why}`)
+}
+
+/**
+ * Whether everything that can be seen lives in our own container. A node shows threads of its kernel, and a
+ * pod whose PID namespace is shared shows processes with other files than ours.
+ */
+export function seesOwnContainerOnly(): boolean {
+  const own = readMountNamespace('self')
+  return readStats().every(stat => !stat.isKernelThread && readMountNamespace(stat.pid) === own)
 }
 
 function readStats(): Stat[] {

@@ -28,6 +28,8 @@ export interface Confinement {
   readonly sandbox: 'gVisor' | 'Fargate' | undefined
   /** The kernel shows no address of its functions: its frames have no names. */
   readonly hidesKernelNames: boolean
+  /** kptr_restrict: 1 shows them with SYSLOG, 2 to nobody. */
+  readonly kernelPointers: number
   readonly hidesOtherUsers: boolean
   /** How much of its buffers perf may lock in memory for each CPU, before others of our user take their part. */
   readonly lockableKiB: number
@@ -41,6 +43,7 @@ export function readConfinement(): Confinement {
     isUserNamespace: !isInitialUserNamespace(),
     sandbox: readSandbox(),
     hidesKernelNames: hidesKernelNames(),
+    kernelPointers: readKernelSetting('kptr_restrict') ?? 1,
     hidesOtherUsers: hidesOtherUsers(),
     lockableKiB: readLockableKiB(),
   }

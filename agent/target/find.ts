@@ -35,15 +35,8 @@ export function checkSame({ pid, startTicks }: Target): void {
   }
 }
 
-/**
- * The only busy candidate, or undefined if a person has to choose.
- *
- * @throws {ProfilerError} `SP_TARGET_GONE` if there is none at all
- */
+/** The only busy candidate, or undefined if a person has to choose. */
 export function onlyBusy(candidates: readonly Candidate[]): Candidate | undefined {
-  if (candidates.length === 0) {
-    throw new ProfilerError('SP_TARGET_GONE', 'no process but this one can be seen')
-  }
   const busy = candidates.filter(({ cpuShare }) => cpuShare >= busyShare)
   if (busy.length === 1) return busy[0]
   return candidates.length === 1 ? candidates[0] : undefined

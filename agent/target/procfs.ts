@@ -347,6 +347,11 @@ export function isDumpable(pid: number): boolean {
   return owner === withReason(pid, () => fs.statSync(`/proc/${pid}`)).uid
 }
 
+/** The mount namespace that it lives in; undefined where that may not be read. */
+export function readMountNamespace(pid: number | 'self'): string | undefined {
+  return attempt(() => fs.readlinkSync(`/proc/${pid}/ns/mnt`))
+}
+
 /** What a security module calls the process; undefined where there is no such module. */
 export function readSecurityLabel(pid: number | 'self'): string | undefined {
   const label = attempt(() => readProc(pid, 'attr/current', 4096).toString('utf8'))
