@@ -30,6 +30,7 @@ export const everything: Privileges = {
     ['py-spy', '/usr/bin/py-spy'],
   ]),
   canAttach: true,
+  canOpenMemory: true,
   canReadFiles: true,
   canSignal: true,
 }

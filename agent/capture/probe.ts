@@ -53,6 +53,8 @@ const systemCalls: ReadonlyMap<string, readonly number[]> = new Map([
   ['arm64', [241, 270, 117, 280, 268]],
 ])
 
+// No process has memory at address 1: EFAULT (14) says that reading it was not refused.
+//
 // An event of the software's clock that is never enabled, of 64 bytes (PERF_ATTR_SIZE_VER0); bit 0 of its
 // flags is `disabled`, 5 and 6 leave out kernel and hypervisor. 8 is PERF_FLAG_FD_CLOEXEC.
 const program = `
@@ -73,13 +75,20 @@ const program = `
     print "$name killed\\n" if $? & 127;
     return !($? & 127);
   }
-  my $isAlive = ask('perf_event_open', $perf + 0, 0, 0, -1, -1, 0);
-  ask('process_vm_readv', $read + 0, $$, 0, 0, 0, 0, 0);
+  my $maySample = ask('perf_event_open', $perf + 0, 0, 0, -1, -1, 0);
+  my $mayRead = ask('process_vm_readv', $read + 0, $$, 0, 0, 0, 0, 0);
   ask('ptrace', $ptrace + 0, 3, $$, 0, 0);
   ask('bpf', $bpf + 0, 255, 0, 0);
   ask('setns', $setns + 0, -1, 0);
-  exit 0 unless $isAlive;
+  my $byte = "\\0";
+  my $ours = pack('Q2', unpack('Q', pack('P', $byte)), 1);
+  my $theirs = pack('Q2', 1, 1);
   for my $pid (@ARGV) {
+    if ($mayRead) {
+      my $result = syscall($read + 0, $pid + 0, $ours, 1, $theirs, 1, 0);
+      print "$pid attach ", ($! == 14 ? 0 : $! + 0), "\\n" if $result == -1;
+    }
+    next unless $maySample;
     for (['user', 97], ['kernel', 1]) {
       my ($who, $flags) = @$_;
       my $event = pack('L2 Q5 x16', 1, 64, 0, 0, 0, 0, $flags);
@@ -112,13 +121,15 @@ function answersFor(pid: number, answers: ReadonlyMap<string, Answer>): Answers 
     return answer === 'failed' ? 'allowed' : answer
   }
   const perfEvents = reaches('perf_event_open')
+  const readMemory = reaches('process_vm_readv')
   const sampling = (who: string): Answer =>
     perfEvents === 'killed' ? 'killed' : (answers.get(`${pid} ${who}`) ?? 'unknown')
   return {
     perfEvents,
     perfUser: sampling('user'),
     perfKernel: sampling('kernel'),
-    readMemory: reaches('process_vm_readv'),
+    attach: readMemory === 'killed' ? 'killed' : (answers.get(`${pid} attach`) ?? 'unknown'),
+    readMemory,
     ptrace: reaches('ptrace'),
     bpf: reaches('bpf'),
     setns: reaches('setns'),

@@ -141,6 +141,7 @@ export function privilegesWith(grant: Grant, facts: ProcessFacts, now: Privilege
   // Over the kernel itself only the capabilities of the first user namespace count.
   const isKernelPerf = isPerf && !isUserNamespace
   const canReadFiles = isTracer || isSame
+  const canAttach = (isTracer && yamaScope < 3) || (isSame && yamaScope === 0)
   const allow = (isAllowed: boolean, refusal: Answer = 'EACCES'): Answer =>
     isAllowed ? 'allowed' : refusal
   const isOpen = (...names: string[]): boolean =>
@@ -158,16 +159,19 @@ export function privilegesWith(grant: Grant, facts: ProcessFacts, now: Privilege
     capabilities,
     boundingCapabilities: capabilities,
     canReadFiles,
-    canAttach: (isTracer && yamaScope < 3) || (isSame && yamaScope === 0),
+    canAttach,
+    canOpenMemory: canAttach && (uid === facts.uid || capabilities.has('DAC_OVERRIDE')),
     canSignal: uid === facts.uid || capabilities.has('KILL'),
     answers: {
       perfEvents: answer('perfEvents', perfEvents),
       perfUser: answer('perfUser', behind(isKernelPerf || (canReadFiles && paranoid <= 2))),
       perfKernel: answer('perfKernel', behind(isKernelPerf || (canReadFiles && paranoid <= 1))),
+      attach: answer('attach', allow(canAttach, 'EPERM')),
       readMemory: answer('readMemory', 'allowed'),
       ptrace: answer('ptrace', 'allowed'),
       bpf: answer('bpf', allow(isOpen('BPF', 'SYS_ADMIN'), 'EPERM')),
-      setns: answer('setns', allow(isOpen('SYS_ADMIN'), 'EPERM')),
+      // Engines differ, and nothing here enters a namespace.
+      setns: 'unknown',
     },
     confinement: {
       ...confinement,

@@ -33,10 +33,13 @@ const capabilityBits: readonly (readonly [name: string, bit: bigint])[] = [
 
 export function readPrivileges(pid: number, answers: Answers = unasked): Privileges {
   const status = readStatus('self')
+  const capabilities = capabilityNames(status.effectiveCapabilities)
+  const canReadFiles = succeeds(() => readExecutable(pid))
+  const canOpenMemory = succeeds(() => fs.closeSync(openMemory(pid)))
   return {
     uid: status.uid,
     gid: status.gid,
-    capabilities: capabilityNames(status.effectiveCapabilities),
+    capabilities,
     boundingCapabilities: capabilityNames(status.boundingCapabilities),
     answers,
     confinement: readConfinement(),
@@ -48,8 +51,14 @@ export function readPrivileges(pid: number, answers: Answers = unasked): Privile
         return found === undefined ? [] : [[tool, found] as const]
       }),
     ),
-    canAttach: succeeds(() => fs.closeSync(openMemory(pid))),
-    canReadFiles: succeeds(() => readExecutable(pid)),
+    // A root that may attach may still be kept from opening the file, which belongs to the target's user.
+    canAttach:
+      canOpenMemory ||
+      (answers.attach === 'unknown'
+        ? canReadFiles && capabilities.has('SYS_PTRACE')
+        : answers.attach === 'allowed'),
+    canOpenMemory,
+    canReadFiles,
     // Signal 0 is sent to nobody: only the permission is looked at.
     canSignal: succeeds(() => process.kill(pid, 0)),
   }

@@ -13,6 +13,8 @@ export interface Answers {
   /** Sampling the target: its own frames, and the kernel's under them. */
   readonly perfUser: Answer
   readonly perfKernel: Answer
+  /** Reading the target's memory: whether the kernel's own check lets us attach. */
+  readonly attach: Answer
   /** Whether process_vm_readv, ptrace, bpf and setns reach the kernel: it was asked nothing of the target. */
   readonly readMemory: Answer
   readonly ptrace: Answer
@@ -25,6 +27,7 @@ export const unasked: Answers = {
   perfEvents: 'unknown',
   perfUser: 'unknown',
   perfKernel: 'unknown',
+  attach: 'unknown',
   readMemory: 'unknown',
   ptrace: 'unknown',
   bpf: 'unknown',

@@ -9,6 +9,7 @@
 // interpreter's perf map (`-X perf`, 3.12 and newer).
 
 import type { ProcessFacts } from '../target/facts.ts'
+import { isRefused } from './answers.ts'
 import { attachObstacles } from './attach.ts'
 import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
@@ -95,10 +96,13 @@ function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureA
     })
   }
   obstacles.push(...attachObstacles(facts, privileges))
-  // Where process_vm_readv is forbidden or missing py-spy reads /proc/PID/mem instead, but only after
+  // Where process_vm_readv is forbidden or missing py-spy opens /proc/PID/mem instead, but only after
   // EPERM and ENOSYS (seen with 0.4.3 under filters that answer each of them).
   const { readMemory } = privileges.answers
-  if (readMemory === 'EACCES' || readMemory === 'killed') {
+  if (
+    isRefused(readMemory) &&
+    !(['EPERM', 'ENOSYS'].includes(readMemory) && privileges.canOpenMemory)
+  ) {
     obstacles.push({
       effect: 'blocks',
       what: 'seccomp blocks process_vm_readv',

@@ -1,7 +1,8 @@
 // Everything else that is machine code: C, C++, Rust and their like, by perf.
 
-import { perfStrategy } from './perf-strategy.ts'
-import type { Runtime } from './runtime.ts'
+import { debugFilePath, type ProcessFacts } from '../target/facts.ts'
+import { perfObstacles, perfStrategy } from './perf-strategy.ts'
+import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 export const nativeRuntime: Runtime = {
   name: 'native',
@@ -12,5 +13,28 @@ export const nativeRuntime: Runtime = {
     return { version: elf.machine, evidence: `runs ${executable ?? 'an ELF file'}` }
   },
 
-  strategies: [perfStrategy],
+  strategies: [{ ...perfStrategy, obstacles }],
+}
+
+function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
+  return [...perfObstacles(facts, privileges, ask), ...nameObstacles(facts)]
+}
+
+function nameObstacles({ symbols, elf }: ProcessFacts): Obstacle[] {
+  if (symbols === 'packed') {
+    const what = 'it is packed: its code lies in memory that belongs to no file, without names'
+    return [{ effect: 'degrades', what, grant: 'ship it unpacked (`upx -d`)' }]
+  }
+  if (symbols !== 'stripped') return []
+  const file = elf && debugFilePath(elf)
+  return [
+    {
+      effect: 'degrades',
+      what: 'it is stripped: only what it exports has a name',
+      grant:
+        file === undefined
+          ? 'a build with symbols'
+          : `${file} in its root, or a build with symbols`,
+    },
+  ]
 }

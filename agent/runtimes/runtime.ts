@@ -36,8 +36,10 @@ export interface Privileges {
   readonly perfMaxHertz: number
   /** Where each tool was found; a tool that is missing has no entry. */
   readonly tools: ReadonlyMap<Tool, string>
-  /** Whether the target's memory may be opened: the permission to attach. */
+  /** Whether the kernel lets us read the target's memory (process_vm_readv) and attach to it. */
   readonly canAttach: boolean
+  /** Whether /proc/PID/mem can be opened: as above, and its file's mode, which stops a root without DAC_OVERRIDE. */
+  readonly canOpenMemory: boolean
   /** Whether its files may be reached, through its root. */
   readonly canReadFiles: boolean
   /** Whether it may be sent a signal. */

@@ -6,7 +6,14 @@
 
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
-import { type Elf, interpreterOf, readElf, sectionNamed, sectionView } from '../symbolize/elf.ts'
+import {
+  buildIdOf,
+  type Elf,
+  interpreterOf,
+  readElf,
+  sectionNamed,
+  sectionView,
+} from '../symbolize/elf.ts'
 import { type Bytes, fileBytes } from './bytes.ts'
 import { openBeneath } from './open-beneath.ts'
 import {
@@ -43,6 +50,11 @@ export interface ProcessFacts extends Stat, Status {
   readonly hasAnonymousCode: boolean
   /** Of the executable; undefined when it may not be read or is no ELF. */
   readonly elf: Elf | undefined
+  /**
+   * What its functions could be named from: `stripped` of its symbols, with no debug file in its root;
+   * `packed`: it unpacked itself into memory that belongs to no file, as UPX does; undefined without `elf`.
+   */
+  readonly symbols: 'whole' | 'stripped' | 'packed' | undefined
   /** The C library that it runs on; `static` also for what needs none, such as most Go programs. */
   readonly libc: 'glibc' | 'musl' | 'static' | 'unknown'
   readonly containerId: string | undefined
@@ -95,16 +107,26 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   let listeners: readonly Listener[] | undefined
   try {
     const elf = fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd)))
+    const hasAnonymousCode = maps.some(({ executable, inode, path }) => {
+      return executable && (path.startsWith('/memfd:') || (inode === 0 && !path.startsWith('[v')))
+    })
+    const hasFile = (path: string) => {
+      try {
+        fs.closeSync(openBeneath(rootOf(pid), path))
+        return true
+      } catch {
+        return false
+      }
+    }
     return use({
       ...stat,
       ...status,
       executable: attempt('exe', () => readExecutable(pid)),
       argv: attempt('cmdline', () => readArguments(pid)) ?? [],
       mappedFiles: [...new Set(maps.map(({ path }) => path).filter(path => path.startsWith('/')))],
-      hasAnonymousCode: maps.some(({ executable, inode, path }) => {
-        return executable && (path.startsWith('/memfd:') || (inode === 0 && !path.startsWith('[v')))
-      }),
+      hasAnonymousCode,
       elf,
+      symbols: elf && symbolsOf(elf, hasAnonymousCode, hasFile),
       libc: libcOf(elf, maps),
       containerId: attempt('cgroup', () => readContainerId(pid)),
       isDumpable: attempt('maps', () => isDumpable(pid)) ?? true,
@@ -119,14 +141,7 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
         return listeners
       },
       environment: name => attempt('environ', () => readEnvironmentVariable(pid, name)),
-      hasFile: path => {
-        try {
-          fs.closeSync(openBeneath(rootOf(pid), path))
-          return true
-        } catch {
-          return false
-        }
-      },
+      hasFile,
       readFile: (path, maxBytes) => {
         try {
           const file = openBeneath(rootOf(pid), path)
@@ -154,6 +169,26 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   } finally {
     if (fd !== undefined) fs.closeSync(fd)
   }
+}
+
+function symbolsOf(
+  elf: Elf,
+  hasAnonymousCode: boolean,
+  hasFile: (path: string) => boolean,
+): ProcessFacts['symbols'] {
+  // Packers leave no table of sections, and run from memory that they have filled themselves.
+  if (elf.sections.length === 0) return hasAnonymousCode ? 'packed' : 'stripped'
+  if (['.symtab', '.gnu_debugdata'].some(name => sectionNamed(elf, name) !== undefined))
+    return 'whole'
+  const debugFile = debugFilePath(elf)
+  return debugFile !== undefined && hasFile(debugFile) ? 'whole' : 'stripped'
+}
+
+/** Where the debug file of a stripped program belongs; undefined without a build-id. */
+export function debugFilePath(elf: Elf): string | undefined {
+  const buildId = buildIdOf(elf)
+  if (buildId === undefined || buildId.length < 4) return undefined
+  return `/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`
 }
 
 /** By the loader that the program asks for, which tells more surely than the names of what is mapped. */
