@@ -44,7 +44,7 @@ export const errorKinds = {
     status: 404,
   },
   SP_NOT_PERMITTED: {
-    hint: '`sp-flamegraph doctor PID` says what works, and `--print-patch pod` prints what to grant.',
+    hint: 'Ask `sp-flamegraph doctor PID` what works; its `--print-patch pod` prints what to grant.',
     exit: 4,
     status: 403,
   },

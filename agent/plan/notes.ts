@@ -14,11 +14,11 @@ export function notesOnUs(privileges: Privileges, limits: Limits): string[] {
   )
   const notes: (string | false)[] = [
     inVain.length > 0 &&
-      `${inVain.join(', ')} may be held here, but uid ${uid} does not: only root gets what a pod adds`,
+      `${inVain.join(', ')} may be held here, but uid ${uid} does not get it: only root does`,
     confinement.isUserNamespace &&
       'in a user namespace: PERFMON, BPF, SYSLOG and SYS_ADMIN do not reach the kernel',
     confinement.sandbox !== undefined && `the sandbox is ${confinement.sandbox}`,
-    confinement.hidesOtherUsers && '/proc hides the processes of other users (hidepid)',
+    confinement.hidesOtherUsers && 'the /proc here hides the processes of other users (hidepid)',
     answers.perfEvents === 'unknown' &&
       'neither perl nor perf is here to ask the kernel with: what follows goes by capabilities',
     isRefused(answers.readMemory) &&

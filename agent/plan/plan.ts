@@ -105,7 +105,10 @@ export function weigh(
 export function unknownRuntime(facts: ProcessFacts, privileges: Privileges): Obstacle {
   const what = `process ${facts.pid} does not show what it runs`
   const [obstacle] = filesObstacles(facts, privileges, 'blocks')
-  if (obstacle !== undefined) return { ...obstacle, what: `${what}: ${obstacle.what}` }
+  if (obstacle !== undefined) {
+    const why = obstacle.what.replace(`the files of process ${facts.pid}`, 'its files')
+    return { ...obstacle, what: `${what}: ${why}` }
+  }
   const denied = [...new Set(facts.denied)].join(', ')
   return {
     effect: 'blocks',

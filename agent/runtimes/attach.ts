@@ -44,7 +44,7 @@ export function capabilityGrant(capability: string, privileges: Privileges): str
   const { uid, boundingCapabilities } = privileges
   if (uid === 0) return `add the capability ${capability}`
   return boundingCapabilities.has(capability)
-    ? `run as uid 0: ${capability} was added, but uid ${uid} does not get it`
+    ? `run as uid 0: ${capability} may be held here, but uid ${uid} does not get it`
     : `add the capability ${capability} and run as uid 0`
 }
 

@@ -66,8 +66,10 @@ function readStats(): Stat[] {
 }
 
 function ancestors(pid: number, stats: ReadonlyMap<number, Stat>): Set<number> {
-  const chain = new Set<number>()
+  const parentOf = (child: number) => stats.get(child)?.parentPid ?? 0
+  // We may be the first process of a container ourselves; what else is first there is one that may be meant.
+  const chain = new Set([pid])
   // A pid can stand only once in a chain, so this ends even if /proc changed in between.
-  for (let at = pid; at > 1 && !chain.has(at); at = stats.get(at)?.parentPid ?? 0) chain.add(at)
+  for (let at = parentOf(pid); at > 1 && !chain.has(at); at = parentOf(at)) chain.add(at)
   return chain
 }

@@ -4,7 +4,7 @@
 // The settings are what it takes on a machine whose root may not raise limits
 // and whose cgroups are of both versions.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { temporaryFolder } from '../temporary.ts'
@@ -53,8 +53,8 @@ export function openContainers(): Containers | { readonly why: string } {
     pidOf: (pod: string) => Number(podman.say(['inspect', '-f', '{{.State.Pid}}', pod])),
     close() {
       podman.say(['rm', '--all', '--force', '--time=0'])
-      // podman mounts its own storage upon itself, and leaves it so.
-      execFileSync('umount', [path.join(folder, 'store', 'overlay')])
+      // podman may mount its own storage upon itself, and leave it so.
+      spawnSync('umount', [path.join(folder, 'store', 'overlay')], { stdio: 'ignore' })
     },
   }
   try {
