@@ -176,7 +176,9 @@ describeWith(['perf', 'cc', 'setpriv', 'root'], 'a process of another user', () 
     const folder = openFolder()
     const result = await recordAsNobody(pid, folder)
     expectFailure(result, 'SP_NOT_PERMITTED', 4)
-    expect(result.stderr).toMatch(/does not show what it runs: its files may not be read; run as uid 0/)
+    expect(result.stderr).toMatch(
+      /does not show what it runs: its files may not be read; run as uid 0/,
+    )
     expect(result.stderr).toContain('SYS_PTRACE')
     expect(fs.readdirSync(folder)).toEqual([])
   })

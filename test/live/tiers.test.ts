@@ -83,6 +83,19 @@ describe.skipIf(lacking.length > 0)(title, () => {
     }
   })
 
+  test.for(['pod', 'debug'])('what --print-patch %s grants is enough', async kind => {
+    const how = { ...plain, capabilities: ['SYS_PTRACE'], seccomp: engine }
+    const print = `${root}/scripts/sp-flamegraph doctor $(grep -l ^burn$ /proc/[0-9]*/comm | cut -d/ -f3) --print-patch ${kind}`
+    const { stdout } = await containers.beside(pod, ['sh', '-c', print], how)
+    const patch = grantedBy(stdout)
+    expect(patch.capabilities).toEqual(['PERFMON', 'SYS_PTRACE', 'SYSLOG'])
+    const { said, attempts } = await inTier({ ...patch, seccomp: engine })
+    const burn = said.targets.find(({ comm }) => comm === 'burn')!
+    expect(burn.findings[0]).toMatchObject({ status: 'works', obstacles: [] })
+    expect(burn.least!.isHeld).toBe(true)
+    expectTruth(burn, attempts.find(({ comm }) => comm === 'burn')!)
+  })
+
   async function expectForetold(patient: Patient, attempt: Attempt, tier: Tier): Promise<void> {
     const pid = pidNamed(attempt.comm)
     const answersOf = await askKernel([pid])
@@ -107,6 +120,16 @@ describe.skipIf(lacking.length > 0)(title, () => {
     return Number(fs.readFileSync(`/proc/${first}/task/${first}/children`, 'utf8'))
   }
 })
+
+/** Read by hand: that it is YAML is held by cli/patch.test.ts. */
+function grantedBy(patch: string): Omit<Confined, 'seccomp'> {
+  expect(patch).toMatch(/seccompProfile:\n(?: +#.*\n)* +type: RuntimeDefault/)
+  return {
+    uid: Number(/runAsUser: (\d+)/.exec(patch)![1]),
+    gid: Number(/runAsGroup: (\d+)/.exec(patch)![1]),
+    capabilities: [...patch.matchAll(/^ +- ([A-Z_]+) #/gm)].map(match => match[1]!),
+  }
+}
 
 interface Said {
   readonly us: { readonly capabilities: readonly string[] }
