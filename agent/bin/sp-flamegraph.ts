@@ -57,14 +57,14 @@ async function dispatch(): Promise<void> {
   const subjects = command === word ? others : positionals
   if (command === 'doctor') {
     const { doctor } = await import('../cli/doctor.ts')
-    await doctor(subjects, config.settings, parsed.wants.patch, terminal)
+    await doctor(subjects, config.settings, wants.patch, terminal)
     return
   }
   const { formatsFor } = await import('../publish/output.ts')
   const run =
     command === 'render'
       ? (await import('../cli/render.ts')).render
-      : parsed.wants.all
+      : wants.all
         ? (await import('../cli/record-all.ts')).recordAll
         : (await import('../cli/record.ts')).record
   await run(subjects, config.settings, formatsFor(config), terminal)

@@ -107,7 +107,7 @@ function examine(
   try {
     return withFacts(pid, facts => {
       const { privileges, fingerprints, refusal } = look(facts, answers)
-      const ask = { hertz: settings.hertz, durationMs: settings.duration, tool: settings.tool }
+      const ask = { ...settings, durationMs: settings.duration }
       const findings = refusal ?? diagnose(facts, fingerprints, privileges, ask)
       const { mode } = settings
       const least = leastGrant(facts, fingerprints[0], privileges, { ...ask, mode })

@@ -86,7 +86,11 @@ function describe(path: string, version: string, threaded: string) {
   return { path, version, threaded: threaded === 't', evidence: `maps ${name}` }
 }
 
-function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): Obstacle[] {
+function pySpyObstacles(
+  facts: ProcessFacts,
+  privileges: Privileges,
+  { pause }: CaptureAsk,
+): Obstacle[] {
   const obstacles: Obstacle[] = []
   if (!privileges.tools.has('py-spy')) {
     obstacles.push({
@@ -108,6 +112,12 @@ function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureA
       what: 'seccomp blocks process_vm_readv',
       grant: 'seccomp `RuntimeDefault`, or `Unconfined` on kernels before 4.8',
     })
+  }
+  // To stop its target it attaches to every thread, which one tracer at a time may do.
+  if (pause && (isRefused(privileges.answers.ptrace) || facts.tracerPid !== 0)) {
+    const why = facts.tracerPid === 0 ? 'seccomp blocks ptrace' : `${facts.tracerPid} traces it`
+    const what = `py-spy may not stop process ${facts.pid}: ${why}`
+    obstacles.push({ effect: 'blocks', what, grant: 'leave out --pause' })
   }
   const found = evidence(facts)
   const [major, minor] = (found?.version ?? '').split('.').map(Number)
