@@ -112,7 +112,7 @@ function pprofObstacles(
   } else if (facts.listeners.length === 0) {
     block(
       'the target listens on no TCP port that can be seen',
-      `serve net/http/pprof on a port; to see its ports, run as uid ${facts.uid} or add the capability SYS_PTRACE`,
+      `serve net/http/pprof on a port; to see its ports, run as uid ${facts.uid}, or add SYS_PTRACE and DAC_READ_SEARCH`,
     )
   }
   const by = kinds.get(ask.mode)?.switchedOnBy
