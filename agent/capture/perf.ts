@@ -16,12 +16,20 @@ import { hungError, runFor } from './run-for.ts'
 export const capturePerf: Driver<PerfCapture> = async (description, signals) => {
   const tool = await startTool({ path: description.toolPath, args: perfArguments(description) })
   const run = runFor(tool, description.durationMs, signals)
+  const { maxBytes = Number.POSITIVE_INFINITY } = description.switches ?? {}
   let bytes = 0
+  let isReady = false
   async function* chunks() {
     for await (const chunk of tool.stdout as AsyncIterable<Buffer>) {
-      // The first bytes describe the events; perf enables them right after.
+      // The first bytes describe the events. Then perf looks at what runs, for 0.2 s on a busy
+      // machine; says, since Linux 6.0, that it has done so; and enables the events.
       run.begin()
+      if (!isReady && chunk.includes(finishedInit)) {
+        isReady = true
+        run.beginAgain()
+      }
       bytes += chunk.length
+      if (bytes > maxBytes) run.stop()
       yield chunk
     }
   }
@@ -34,7 +42,7 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
       startedMs: run.startedMs(),
       endedMs: run.endedMs(),
       loss: new Map(),
-      notes: bytes === 0 ? ['perf ended without giving anything'] : [],
+      notes: notesOn(bytes, maxBytes, run.endedMs() - run.startedMs()),
     }
   })
   // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
@@ -47,8 +55,11 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
   }
 }
 
+// The record FINISHED_INIT: type 82, a size of 8.
+const finishedInit = Buffer.from([82, 0, 0, 0, 0, 0, 8, 0])
+
 /** For the log and the manifest too: nothing in it is personal. */
-export function perfArguments({ pid, hertz }: PerfCapture): string[] {
+export function perfArguments({ pid, hertz, switches }: PerfCapture): string[] {
   return [
     'record',
     // Without this perf lingers for 0.9 s after the last sample.
@@ -56,16 +67,35 @@ export function perfArguments({ pid, hertz }: PerfCapture): string[] {
     '--no-buildid',
     '--no-buildid-cache',
     // Not `cycles`: cpu-clock is there in every VM and gives exactly the rate that was asked.
-    '--event=cpu-clock',
-    `--freq=${hertz}`,
+    ...eventArguments(hertz, switches),
     '--call-graph=fp',
     // So that the times of samples can be compared with the target's CPU time.
     '--clockid=CLOCK_MONOTONIC',
     // 128 KiB a CPU: bytes arrive every 0.3 s from one busy core at 999 Hz, and a core that is
-    // busy elsewhere for 0.1 s loses nothing. Within what an unprivileged user may lock (516 KiB).
-    '--mmap-pages=32',
+    // busy elsewhere for 0.1 s loses nothing. Switches come in bursts: 512 KiB. Both are within what
+    // an unprivileged user may lock (516 KiB).
+    `--mmap-pages=${switches === undefined ? 32 : 128}`,
     `--pid=${pid}`,
     '--output=-',
+  ]
+}
+
+function eventArguments(hertz: number, switches: PerfCapture['switches']): string[] {
+  if (switches === undefined) return ['--event=cpu-clock', `--freq=${hertz}`]
+  return [
+    // As terms, because perf takes no rate of one event beside a period of another.
+    `--event=cpu-clock/freq=${hertz},name=cpu-clock/`,
+    `--event=context-switches/period=${switches.period},name=context-switches/`,
+    '--switch-events',
+  ]
+}
+
+function notesOn(bytes: number, maxBytes: number, durationMs: number): string[] {
+  if (bytes === 0) return ['perf ended without giving anything']
+  if (bytes <= maxBytes) return []
+  return [
+    `Stopped after ${(durationMs / 1000).toFixed(1)} s: the target switches so often that ` +
+      `${Math.round(maxBytes / 1e6)} MB were recorded by then.`,
   ]
 }
 

@@ -7,6 +7,10 @@ import type { RunningTool } from './run.ts'
 export interface TimedRun {
   /** Call at the first sign that sampling has begun: the time counts from there. */
   begin(): void
+  /** Call when it is known better when sampling began: the time counts from here. */
+  beginAgain(): void
+  /** Asks the tool to stop before its time. */
+  stop(): void
   /** Whether we asked the tool to stop, by the clock or by a signal. */
   wasAsked(): boolean
   /** Whether it was killed because it never began. */
@@ -48,14 +52,19 @@ export function runFor(tool: RunningTool, durationMs: number, signals: CaptureSi
     signals.discard.removeEventListener('abort', kill)
   }
   tool.ended.then(clear, clear)
+  const beginAgain = () => {
+    if (askedMs !== undefined) return
+    hasBegun = true
+    clearTimeout(timer)
+    startedMs = monotonicMs()
+    timer = setTimeout(stop, durationMs)
+  }
   return {
     begin() {
-      if (hasBegun) return
-      hasBegun = true
-      clearTimeout(timer)
-      startedMs = monotonicMs()
-      timer = setTimeout(stop, durationMs)
+      if (!hasBegun) beginAgain()
     },
+    beginAgain,
+    stop,
     wasAsked: () => askedMs !== undefined,
     hung: () => isHung,
     startedMs: () => startedMs,

@@ -10,6 +10,7 @@ import { weightOf } from '../profile/call-tree.ts'
 import type { SeenCallbacks } from '../profile/perf-frames.ts'
 import { type Profile, ProfileBuilder } from '../profile/profile.ts'
 import { type ReadProfile, readProfile } from '../profile/readers.ts'
+import { arrangeWaiting } from '../profile/waiting.ts'
 import { widthFirst } from '../profile/width.ts'
 import { describeRendering, type Rendering } from '../publish/describe.ts'
 import { checkOutput } from '../publish/output.ts'
@@ -66,7 +67,7 @@ async function readAll(
     read.push(await readInput(input, builder, { onAddress: address => names.see(address) }))
     events = checkEvents(input, events, builder.events)
   }
-  const raw = widthFirst(builder.build())
+  const raw = widthFirst(arrangeWaiting(builder.build()))
   if (weightOf(raw) > 0) return { raw, read }
   throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
 }

@@ -38,6 +38,7 @@ export interface SampleFormat {
   /** Of the trailer that `sample_id_all` puts behind other records: words back from the end, 0 for absent. */
   readonly trailerTime: number
   readonly trailerId: number
+  readonly trailerTid: number
   /** All of the trailer. */
   readonly trailerWords: number
 }
@@ -52,6 +53,8 @@ export interface PerfAttr {
   readonly unit: Unit
   readonly maxStack: number
   readonly isUserOnly: boolean
+  /** SWITCH records say when each thread leaves a CPU and comes back (`--switch-events`). */
+  readonly hasSwitches: boolean
   /** User stacks were copied for later unwinding (`--call-graph dwarf`), not walked. */
   readonly copiesUserStack: boolean
   readonly format: SampleFormat
@@ -81,6 +84,7 @@ export function readAttr(bytes: Buffer, offset: number): PerfAttr {
     unit: isTime ? 'nanoseconds' : 'count',
     maxStack: attr.readUInt16LE(108) || defaultMaxStack,
     isUserOnly: (flags & attrFlag.excludeKernel) !== 0,
+    hasSwitches: (flags & attrFlag.contextSwitch) !== 0,
     copiesUserStack: (sampleType & sampleBit.stackUser) !== 0,
     format: formatOf(attr, sampleType, (flags & attrFlag.sampleIdAll) !== 0),
   }
@@ -99,7 +103,12 @@ const newestSize = 112
 // /proc/sys/kernel/perf_event_max_stack, unless the attribute asks for less.
 const defaultMaxStack = 127
 
-const attrFlag = { excludeKernel: 1 << 5, freq: 1 << 10, sampleIdAll: 1 << 18 }
+const attrFlag = {
+  excludeKernel: 1 << 5,
+  freq: 1 << 10,
+  sampleIdAll: 1 << 18,
+  contextSwitch: 1 << 26,
+}
 
 const sampleBit = {
   ip: 1 << 0,
@@ -157,6 +166,7 @@ function formatOf(attr: Buffer, sampleType: number, sampleIdAll: boolean): Sampl
     instructionPointer: instructionPointerOf(registers),
     readFormat: attr.readUInt32LE(32),
     trailerTime: trailer.get(sampleBit.time) ?? 0,
+    trailerTid: trailer.get(sampleBit.tid) ?? 0,
     trailerId: trailer.get(sampleBit.identifier) ?? trailer.get(sampleBit.id) ?? 0,
     trailerWords: back,
   }

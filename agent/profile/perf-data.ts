@@ -24,6 +24,7 @@ import { type RecordBytes, recordType } from './perf-records.ts'
 import { type PerfDataOptions, Session } from './perf-session.ts'
 import { RecordStream } from './perf-stream.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
+import type { Window } from './perf-waiting.ts'
 import type { ProfileBuilder } from './profile.ts'
 
 export type { PerfDataOptions, PerfDataSummary }
@@ -31,8 +32,12 @@ export type { PerfDataOptions, PerfDataSummary }
 export interface PerfDataReader {
   /** @throws {ProfilerError} `SP_PERF_DATA_MALFORMED` if no sample could be read from here on; not for a record. */
   push(chunk: Uint8Array): void
-  /** Hands the weights to the builder. To be called once, when no more will come. */
-  end(): PerfDataSummary
+  /**
+   * Hands the weights to the builder. To be called once, when no more will come.
+   *
+   * @param window when recording began and ended, where somebody knows better than the records
+   */
+  end(window?: Window): PerfDataSummary
 }
 
 /** Whether this is the beginning of a perf.data, of either byte order. 8 bytes are enough. */
@@ -58,7 +63,7 @@ export function perfDataReader(
         throw malformed('is compressed, which cannot be read while it is recorded: leave out -z')
       }
     },
-    end: () => recording.end(),
+    end: window => recording.end(window),
   }
 }
 
@@ -157,13 +162,13 @@ class Recording {
     this.#isDamaged = true
   }
 
-  end(): PerfDataSummary {
+  end(window?: Window): PerfDataSummary {
     if (!this.#isInData) {
       throw malformed(`ends at offset ${this.#gatheredSize}, within its header`)
     }
     const isTruncated = this.#noteWhereItEnds()
     if (!this.#session.hasEvents) throw malformed('does not describe any event')
-    return this.#session.end(this.#file === undefined ? 'pipe' : 'file', isTruncated)
+    return this.#session.end(this.#file === undefined ? 'pipe' : 'file', isTruncated, window)
   }
 
   /** Takes what the head still needs from a chunk, and returns the rest. */

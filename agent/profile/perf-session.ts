@@ -22,6 +22,7 @@ import {
   readMmap,
   readTask,
   recordType,
+  type TaskRecord,
   text,
   uint64,
 } from './perf-records.ts'
@@ -29,6 +30,7 @@ import { entry, type SampleShape, writeSample } from './perf-sample.ts'
 import { type RootFrame, Stacks } from './perf-stacks.ts'
 import { noCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts'
 import { Tasks } from './perf-tasks.ts'
+import { type Waiting, type Window, waitingOf } from './perf-waiting.ts'
 import type { Module, ProfileBuilder } from './profile.ts'
 
 export interface PerfDataOptions extends SeenCallbacks {
@@ -48,6 +50,8 @@ export class Session {
   readonly #stacks: Stacks
   readonly #order = new TimeOrder((words, at) => this.#happen(words, at))
   readonly #events = new Events()
+  /** Where switches of threads were recorded: see perf-waiting.ts. */
+  #waiting: Waiting | undefined
   /** What waits for its time besides samples, by the number that stands in its entry. */
   readonly #later = new Map<number, () => void>()
   #laterCount = 0
@@ -84,6 +88,9 @@ export class Session {
   /** Describes an event, before its samples come. */
   addEvent(attr: PerfAttr, ids: readonly number[]): void {
     if (!this.#events.add(attr, ids)) this.#counts.malformedRecords++
+    this.#waiting = waitingOf(this.#events.list, this.#waiting, this.#builder, thread =>
+      this.#stacks.rootOf(thread),
+    )
   }
 
   get hasEvents(): boolean {
@@ -113,14 +120,18 @@ export class Session {
     }
   }
 
-  /** Hands everything to the builder, and says what was seen. */
-  end(form: 'file' | 'pipe', isTruncated: boolean): PerfDataSummary {
+  /** Hands everything to the builder, and says what was seen. `window` is on perf's clock. */
+  end(form: 'file' | 'pipe', isTruncated: boolean, window?: Window): PerfDataSummary {
     this.#order.end()
     this.#modules.identify(this.features.buildIds)
     this.#events.describe(this.features.events)
     const { perfVersion, kernelRelease, architecture, cpus } = this.features
     const base = uint64(this.#baseLow, this.#baseHigh)
     const hasTimes = this.#first <= this.#last
+    const waiting = this.#waiting?.end(
+      this.#tasks.threads,
+      window && { startNs: window.startNs - base, endNs: window.endNs - base },
+    )
     const summary: PerfDataSummary = {
       form,
       events: this.#events.summaries,
@@ -145,6 +156,7 @@ export class Session {
       droppedTasks: this.#tasks.dropped,
       overflowingFrames: this.#stacks.overflow,
       isTruncated,
+      ...(waiting !== undefined && { waiting }),
     }
     reportSummary(this.#builder, summary, this.#events.copyUserStacks)
     this.#events.putInto(this.#builder)
@@ -199,12 +211,22 @@ export class Session {
       case recordType.fork: {
         const record = readTask(from, at, at + size)
         if (record && record.pid !== record.parentPid) this.#modules.forget(record.pid)
-        this.#when(from.words, at, size, record && (() => this.#tasks.fork(record)))
+        const time = this.#timeOfRecord(from.words, at, size)
+        const act = (task: TaskRecord) => {
+          this.#tasks.fork(task)
+          if (time !== noTime) this.#waiting?.fork(this.#tasks.thread(task.pid, task.tid), time)
+        }
+        this.#when(from.words, at, size, record && (() => act(record)))
         return true
       }
       case recordType.exit: {
         const record = readTask(from, at, at + size)
-        this.#when(from.words, at, size, record && (() => this.#tasks.exit(record)))
+        const time = this.#timeOfRecord(from.words, at, size)
+        const act = (task: TaskRecord) => {
+          if (time !== noTime) this.#waiting?.exit(this.#tasks.thread(task.pid, task.tid), time)
+          this.#tasks.exit(task)
+        }
+        this.#when(from.words, at, size, record && (() => act(record)))
         return true
       }
       default:
@@ -281,8 +303,35 @@ export class Session {
     else if (type === recordType.switch || type === recordType.switchCpuWide) {
       if ((words[word + 1]! & switchOut) !== 0) counts.switchesOut++
       else counts.switchesIn++
+      this.#takeSwitch(words, at, size)
     } else if (type === recordType.callchainDeferred) counts.deferredStacks++
     else if (!isUnused(type)) this.#unknownRecords++
+  }
+
+  /** A thread has left its core, or come back to one: what waits needs to know, in its time. */
+  #takeSwitch(words: Int32Array, at: number, size: number): void {
+    const format = this.#events.ofTrailer(words, at, size)
+    const time = this.#timeOfRecord(words, at, size)
+    if (this.#waiting === undefined || format === undefined || time === noTime) return
+    const misc = words[(at >> 2) + 1]!
+    if (words[at >> 2] === recordType.switchCpuWide) this.#waiting.isMachineWide = true
+    const into = this.#order.room(entryWords)
+    const out = this.#order.words
+    const task = ((at + size) >> 2) - format.trailerTid
+    out[into + entry.event] =
+      (misc & switchOut) === 0
+        ? switchEntry.in
+        : (misc & switchPreempt) === 0
+          ? switchEntry.out
+          : switchEntry.preempted
+    out[into + entry.pid] = format.trailerTid === 0 ? -1 : words[task]!
+    out[into + entry.tid] = format.trailerTid === 0 ? -1 : words[task + 1]!
+    // A switch weighs nothing, so its time has room there.
+    switchTimeValue[0] = time
+    out[into + entry.period] = switchTime[0]!
+    out[into + entry.period + 1] = switchTime[1]!
+    out[into + entry.chainWords] = 0
+    this.#order.add(time)
   }
 
   /** Lets something happen in a record's time, or counts it as malformed. */
@@ -307,12 +356,17 @@ export class Session {
   /** An entry's time has come. */
   #happen(words: Int32Array, at: number): void {
     const index = words[at + entry.event]!
+    if (index <= switchEntry.last) {
+      this.#switch(words, at)
+      return
+    }
     if (index < 0) {
       this.#later.get(-index)!()
       this.#later.delete(-index)
       return
     }
-    const { attr, weights } = this.#events.list[index]!
+    const event = this.#events.list[index]!
+    const { attr, weights } = event
     const thread = this.#tasks.thread(words[at + entry.pid]!, words[at + entry.tid]!)
     this.#tasks.sample(thread.process)
     const chain = at + entry.chain
@@ -322,7 +376,18 @@ export class Session {
       attr.format.period < 0
         ? (attr.period ?? 1)
         : uint64(words[at + entry.period]!, words[at + entry.period + 1]!)
-    weights.add(stack, period)
+    if (weights.isCountOnly) this.#waiting!.sample(event, thread, stack, period)
+    else weights.add(stack, period)
+  }
+
+  #switch(words: Int32Array, at: number): void {
+    const thread = this.#tasks.thread(words[at + entry.pid]!, words[at + entry.tid]!)
+    switchTime[0] = words[at + entry.period]!
+    switchTime[1] = words[at + entry.period + 1]!
+    const time = switchTimeValue[0]!
+    const kind = words[at + entry.event]!
+    if (kind === switchEntry.in) this.#waiting!.in(thread, time)
+    else this.#waiting!.out(thread, time, kind === switchEntry.preempted)
   }
 
   /** Where a record's own fields end. */
@@ -359,3 +424,10 @@ const noTime = Number.NEGATIVE_INFINITY
 const laterWords = 64
 
 const switchOut = 1 << 13
+const switchPreempt = 1 << 14
+/** Entries of switches: far below the numbers of what else waits for its time. */
+const least = -0x8000_0000
+const switchEntry = { in: least, out: least + 1, preempted: least + 2, last: least + 2 }
+// A number as the two words of an entry.
+const switchTimeValue = new Float64Array(1)
+const switchTime = new Int32Array(switchTimeValue.buffer)

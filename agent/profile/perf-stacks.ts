@@ -95,7 +95,7 @@ export class Stacks {
       tag |= isReturn
     }
     // And back to the leaf, from caller to callee.
-    if (position < 0) stack = this.#rootOf(thread)
+    if (position < 0) stack = this.rootOf(thread)
     let hasFrame = position >= 0
     for (let entry = (position + 1) * chainWords; entry < depth * chainWords; entry += chainWords) {
       if (entries[entry + 2] === isMarker) continue
@@ -106,7 +106,8 @@ export class Stacks {
     return hasFrame ? stack : this.#builder.stack(stack, this.#builder.frame(noStack))
   }
 
-  #rootOf(thread: Thread): number {
+  /** The stack of a thread's own frame, `noCaller` where it has none. */
+  rootOf(thread: Thread): number {
     if (this.#root === 'none') return noCaller
     if (thread.root >= 0) return thread.root
     const { process } = thread

@@ -1,6 +1,7 @@
 // What a recording held and what it lost: for the quality of a profile, and in
 // words for the people who look at it.
 
+import type { WaitingSummary } from './perf-waiting.ts'
 import type { ProfileBuilder } from './profile.ts'
 
 export interface PerfEventSummary {
@@ -66,6 +67,8 @@ export interface PerfDataSummary extends Readonly<PerfCounts> {
   readonly overflowingFrames: number
   /** The recording stops before its end. */
   readonly isTruncated: boolean
+  /** Where switches of threads were recorded. */
+  readonly waiting?: WaitingSummary
 }
 
 export interface ProcessSummary {

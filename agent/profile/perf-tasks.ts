@@ -61,6 +61,10 @@ export class Tasks {
     return this.#sampled
   }
 
+  get threads(): Iterable<Thread> {
+    return this.#threads.values()
+  }
+
   process(pid: number): Process {
     return this.#processes.get(pid) ?? this.#newProcess(pid, new AddressSpace(this.#budget))
   }

@@ -10,6 +10,8 @@ import type { ProfileBuilder, Unit } from './profile.ts'
 
 export class EventWeights {
   samples = 0
+  /** The weights are kept elsewhere: here samples are only counted. */
+  isCountOnly = false
   /** The period of every sample, unless they differ. */
   period: number | undefined
   #isVaried = false
@@ -46,6 +48,7 @@ export class EventWeights {
 
   /** Gives everything to the builder, the honest width first. */
   putInto(builder: ProfileBuilder, event: string, unit: Unit): void {
+    if (this.isCountOnly) return
     if (this.#isVaried) put(builder, builder.column(event, unit), this.#periods)
     put(builder, builder.column(event, 'samples'), this.#counts)
   }

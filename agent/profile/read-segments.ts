@@ -6,6 +6,7 @@ import type { Mode } from '../config.ts'
 import { type NettraceSummary, readNettrace } from './nettrace.ts'
 import { type PerfDataOptions, perfDataReader } from './perf-data.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
+import type { Window } from './perf-waiting.ts'
 import { type Profile, ProfileBuilder } from './profile.ts'
 import { readerNamed } from './readers.ts'
 
@@ -25,10 +26,12 @@ export interface ReadOptions extends Pick<PerfDataOptions, 'mapped' | 'onModule'
 /**
  * @param options how a perf segment is read: told of each mapped file as soon as it is read of,
  *   while the target still lives, and of each that was sampled
+ * @param window asked when all has come: when recording began and ended, on perf's clock
  */
 export async function readSegments(
   segments: AsyncIterable<Segment>,
   options: ReadOptions,
+  window?: () => Promise<Window>,
 ): Promise<ReadCapture> {
   const builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
@@ -42,7 +45,7 @@ export async function readSegments(
         reader.push(chunk)
       }
       // Nothing at all is how perf refuses: what it said tells why, not the header that is missing.
-      if (!isEmpty) perf = reader.end()
+      if (!isEmpty) perf = reader.end(await window?.())
     } else if (format === 'nettrace') {
       const mode = options.mode === 'wall' ? 'wall' : 'cpu'
       trace = await readNettrace(chunks, builder, { mode })

@@ -1,4 +1,7 @@
 // perf as a strategy: the same obstacles for every runtime that it can sample.
+//
+// What is not `cpu` needs the switches of threads: the modes differ in what is
+// drawn of one and the same capture (profile/waiting.ts).
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { filesObstacles } from './attach.ts'
@@ -8,7 +11,7 @@ import type { CaptureAsk, Obstacle, PerfCapture, Privileges, Strategy } from './
 export const perfStrategy: Strategy = {
   name: 'perf',
   tool: 'perf',
-  modes: ['cpu'],
+  modes: ['cpu', 'off-cpu', 'both', 'wall'],
   // cpu-clock gives 999 honestly (measured 3,997 of 4,000); more costs the target more than 4 %.
   maxHertz: 999,
   obstacles: perfObstacles,
@@ -16,12 +19,26 @@ export const perfStrategy: Strategy = {
 }
 
 export function perfCapture(
-  { pid }: ProcessFacts,
+  facts: ProcessFacts,
   { tools }: Privileges,
   ask: CaptureAsk,
 ): PerfCapture {
   const toolPath = tools.get('perf')!
-  return { ...ask, tool: 'perf', toolPath, pid, event: 'cpu-clock', countsCpuTime: true }
+  const capture = { ...ask, tool: 'perf', toolPath, pid: facts.pid, countsCpuTime: true } as const
+  if (ask.mode === 'cpu') return { ...capture, event: 'cpu-clock' }
+  const period = switchPeriod(facts)
+  return { ...capture, event: 'context-switches', switches: { period, maxBytes: maxSwitchBytes } }
+}
+
+// A stack at a switch costs the target some 2 µs, so this many are 2 % of a core.
+const mostStacksPerSecond = 10_000
+// Two million switches with their stacks: some ten seconds of our own CPU time to read.
+const maxSwitchBytes = 512 << 20
+
+/** Of how many switches one is looked at. Odd numbers with no small factor, so that no alternation is in step. */
+function switchPeriod(facts: ProcessFacts): number {
+  const needed = facts.switchesPerSecond() / mostStacksPerSecond
+  return [1, 7, 31, 101].find(period => period >= needed) ?? 1009
 }
 
 export function perfObstacles(

@@ -76,6 +76,8 @@ export interface PerfCapture extends Description {
   readonly toolPath: string
   /** The runtime is asked for the names of the code that it made, over this protocol, when the sampling is over. */
   readonly methodNames?: 'eventpipe'
+  /** Beside the CPU clock, every so many switches of a thread with their stacks, and the times of all. */
+  readonly switches?: { readonly period: number; readonly maxBytes: number }
 }
 
 export interface PySpyCapture extends Description {

@@ -14,6 +14,7 @@ import type { MmapRecord } from '../profile/perf-records.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Module, Profile } from '../profile/profile.ts'
 import { readSegments } from '../profile/read-segments.ts'
+import { arrangeWaiting } from '../profile/waiting.ts'
 import { withColumns } from '../profile/width.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
@@ -181,21 +182,20 @@ async function sample(
     discard: AbortSignal.any([discard, failed.signal]),
   })
   try {
-    const { profile, perf, trace } = await readSegments(running.segments, {
+    const options = {
       mode: description.mode,
       mapped: mappedNow(description.pid),
-      onModule: module => names.hold(module),
-      onUse: module => names.prepare(module),
-    })
+      onModule: (module: Module) => names.hold(module),
+      onUse: (module: Module) => names.prepare(module),
+    }
+    const window = async () => {
+      const { startedMs, endedMs } = await running.ended
+      return { startNs: startedMs * 1e6, endNs: endedMs * 1e6 }
+    }
+    const { profile, perf, trace } = await readSegments(running.segments, options, window)
     const end = await running.ended
     if (discard.aborted) throw discarded()
-    const { columns } = description
-    return {
-      raw: columns === undefined ? profile : withColumns(profile, columns),
-      perf,
-      trace,
-      end,
-    }
+    return { raw: pictured(profile, description), perf, trace, end }
   } catch (error) {
     failed.abort()
     await running.ended.catch(() => {
@@ -204,6 +204,13 @@ async function sample(
     // What was killed is cut off in the middle: that is no fault of its output.
     throw discard.aborted ? discarded() : error
   }
+}
+
+/** What is drawn of what was captured. */
+function pictured(profile: Profile, { mode, columns }: CaptureDescription): Profile {
+  if (columns !== undefined) return withColumns(profile, columns)
+  const isWaiting = mode === 'off-cpu' || mode === 'both' || mode === 'wall'
+  return isWaiting ? arrangeWaiting(profile, mode) : profile
 }
 
 /**

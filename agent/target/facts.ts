@@ -32,6 +32,7 @@ import {
   readSecurityLabel,
   readStat,
   readStatus,
+  readSwitches,
   readThreadNames,
   rootOf,
   type Stat,
@@ -65,6 +66,8 @@ export interface ProcessFacts extends Stat, Status {
   readonly threadNames: readonly string[]
   /** Whether its network is ours: what it listens on can be reached, and is not somebody else's. */
   readonly sharesNetwork: boolean
+  /** Switches of its threads in a second, of now: takes a tenth of one to find out. */
+  switchesPerSecond(): number
   /** TCP ports on which this very process listens; empty where its descriptors may not be read. */
   readonly listeners: readonly Listener[]
   /** One variable of the start environment; undefined when unset or not readable. */
@@ -105,6 +108,7 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   // Each is a walk of its own, and most runtimes do not ask.
   let threadNames: readonly string[] | undefined
   let listeners: readonly Listener[] | undefined
+  let switchesPerSecond: number | undefined
   try {
     const elf = fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd)))
     const hasAnonymousCode = maps.some(({ executable, inode, path }) => {
@@ -136,6 +140,10 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
         return threadNames
       },
       sharesNetwork: attempt('ns/net', () => sharesNetwork(pid)) ?? false,
+      switchesPerSecond: () => {
+        switchesPerSecond ??= attempt('threads', () => measureSwitches(pid)) ?? 0
+        return switchesPerSecond
+      },
       get listeners() {
         listeners ??= attempt('fd', () => readListeners(pid)) ?? []
         return listeners
@@ -189,6 +197,17 @@ export function debugFilePath(elf: Elf): string | undefined {
   const buildId = buildIdOf(elf)
   if (buildId === undefined || buildId.length < 4) return undefined
   return `/usr/lib/debug/.build-id/${buildId.slice(0, 2)}/${buildId.slice(2)}.debug`
+}
+
+// Long enough for 10 switches of a thread that sleeps for 10 ms.
+const switchesMs = 100
+
+function measureSwitches(pid: number): number {
+  const beganMs = performance.now()
+  const before = readSwitches(pid)
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, switchesMs)
+  const switches = readSwitches(pid) - before
+  return Math.max(0, (switches * 1000) / (performance.now() - beganMs))
 }
 
 /** By the loader that the program asks for, which tells more surely than the names of what is mapped. */

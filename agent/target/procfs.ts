@@ -141,6 +141,25 @@ export function readThreadNames(pid: number): string[] {
     })
 }
 
+/** How often its threads have left a core since they began: of those that live now. */
+export function readSwitches(pid: number): number {
+  let switches = 0
+  for (const thread of withReason(pid, () => fs.readdirSync(`/proc/${pid}/task`)).slice(
+    0,
+    maxThreads,
+  )) {
+    try {
+      const text = fs.readFileSync(`/proc/${pid}/task/${thread}/status`, 'latin1')
+      for (const [, count] of text.matchAll(/^(?:non)?voluntary_ctxt_switches:\t(\d+)$/gm)) {
+        switches += Number(count)
+      }
+    } catch {
+      // It ended while we looked.
+    }
+  }
+  return switches
+}
+
 // A JVM of a large service has some thousand; names repeat long before that.
 const maxThreads = 4096
 
