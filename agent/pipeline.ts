@@ -34,7 +34,13 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
 
   const [captured, { publishDraft }] = await Promise.all([
-    captureNamed(planned.captures, target, signals, progress),
+    captureNamed(
+      planned.captures,
+      target,
+      signals,
+      progress,
+      settings.stat ? planned.perf : undefined,
+    ),
     // What comes after is loaded while the tool samples.
     import('./publish/publish.ts'),
   ])
@@ -52,6 +58,7 @@ export async function planCapture({ target, settings }: Pick<RecordAsk, 'target'
   return withFacts(target.pid, facts => {
     const privileges = readPrivileges(facts.pid, answersOf(facts.pid))
     const how = plan(facts, fingerprint(facts), privileges, ask)
-    return { ...how, target: describeTarget(facts, how.fingerprint) }
+    const perf = privileges.tools.get('perf')
+    return { ...how, perf, target: describeTarget(facts, how.fingerprint) }
   })
 }

@@ -11,6 +11,7 @@ const flags = {
   hertz: { type: 'string', short: 'F' },
   mode: { type: 'string', short: 'm' },
   tool: { type: 'string' },
+  stat: { type: 'boolean' },
   format: { type: 'string', short: 'f', multiple: true },
   output: { type: 'string', short: 'o' },
   to: { type: 'string' },

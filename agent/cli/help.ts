@@ -50,10 +50,11 @@ Without a PID it takes the only busy process, or lists the busy ones to choose f
   -d, --duration TIME    how long to sample: 30, 500ms, 2m      (default 30)
   -F, --hertz N          samples a second of CPU time, to 999   (default 99)
   -m, --mode MODE        cpu, wall, off-cpu, both, alloc, heap or lock: what the runtime's tools
-                         can tell                               (default cpu)
+                         can tell; off-cpu: where threads wait  (default cpu)
       --tool NAME        the one to use                         (default by runtime)
       --pause            let py-spy stop the target for each sample (under 1 ms): no stack is lost
       --all              every busy process, side by side, each with its own receipt
+      --stat             count instructions, cache misses, faults and switches beside it
 ${common}
 
 Ctrl-C stops and keeps what there is; twice stops and discards it.
@@ -61,6 +62,7 @@ Ctrl-C stops and keeps what there is; twice stops and discards it.
 Examples:
   sp-flamegraph record 4321
   sp-flamegraph record 4321 -F 999 -d 5 --incident INC-4711 --to file:/artefacts
+  sp-flamegraph record 4321 --mode off-cpu --stat
   sp-flamegraph record 4321 -d 10 -o flame.svg
 `,
   ],

@@ -1,5 +1,6 @@
 // The receipt on a terminal: verdict first, then how far to trust it, then where it is.
 
+import { describeCounters } from '../profile/perf-stat.ts'
 import type { Receipt } from '../publish/receipt.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -13,6 +14,9 @@ export function printReceipt(receipt: Receipt, terminal: Terminal): void {
   for (const { why, command } of verdict.next) {
     terminal.print(`Next:    ${command}`)
     terminal.print(`  ${why}`)
+  }
+  if (record.counters !== undefined) {
+    terminal.print(`Counted: ${describeCounters(record.counters)}`)
   }
   const classes = [...tally].map(([name, { values, frames }]) => {
     return `${name} ${values} (in ${frames} ${frames === 1 ? 'frame' : 'frames'})`

@@ -320,7 +320,12 @@ for (const { work, names } of nameRows) {
 
 /** The work that a function of this name does, or undefined for the program's own. */
 export function workOf(name: string): Work | undefined {
-  // No name in the table is half as long, and the suffixes stand at the end of short names only.
-  const bare = name.slice(0, 200).replace(/(?:\.(?:isra|constprop|part|cold)\b|@).*$/s, '')
+  const bare = bareName(name)
   return exact.get(bare) ?? prefixes.find(({ prefix }) => bare.startsWith(prefix))?.work
+}
+
+/** A function's name without what compilers and linkers append. */
+export function bareName(name: string): string {
+  // No name in a table is half as long, and the suffixes stand at the end of short names only.
+  return name.slice(0, 200).replace(/(?:\.(?:isra|constprop|part|cold)\b|@).*$/s, '')
 }

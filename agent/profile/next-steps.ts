@@ -1,6 +1,6 @@
 // The next command to type, by shape.
 //
-// Only commands that exist: our own, and those of perf, bcc and procfs. No
+// Only commands that exist: our own, and those of perf and procfs. No
 // part of a profile goes into one: a function's name or a library's path is
 // chosen by whoever wrote the target, and these lines are pasted into a root
 // shell. The pid is the only thing filled in, and it is a number.
@@ -22,6 +22,8 @@ export interface VerdictContext {
   readonly runtime?: string | undefined
   /** What was asked for: who had 999 already is not told to take it. */
   readonly hertz?: number | undefined
+  /** Counters stand beside it already. */
+  readonly isCounted?: boolean | undefined
 }
 
 interface Findings {
@@ -32,8 +34,14 @@ interface Findings {
   readonly widestWork: Work | undefined
 }
 
-export function nextSteps(findings: Findings, { pid, runtime, hertz }: VerdictContext): NextStep[] {
-  const target = Number.isInteger(pid) && pid! > 0 ? `${pid}` : 'PID'
+/** The pid for a command, `PID` where there is none. */
+export function targetOf({ pid }: VerdictContext): string {
+  return Number.isInteger(pid) && pid! > 0 ? `${pid}` : 'PID'
+}
+
+export function nextSteps(findings: Findings, context: VerdictContext): NextStep[] {
+  const { runtime, hertz, isCounted } = context
+  const target = targetOf(context)
   const isCpu =
     (findings.unit === 'samples' || findings.unit === 'nanoseconds') &&
     !isOccurrence(findings.event)
@@ -41,13 +49,17 @@ export function nextSteps(findings: Findings, { pid, runtime, hertz }: VerdictCo
     why: 'Then record again, and compare',
     command: `sp-flamegraph record ${target} --duration 30`,
   }
-  const counters: NextStep = {
-    why: 'Instructions a cycle and cache misses',
-    command: `perf stat -d -p ${target} -- sleep 10`,
-  }
+  const counters: NextStep[] = isCounted
+    ? []
+    : [
+        {
+          why: 'Instructions a cycle and cache misses',
+          command: `sp-flamegraph record ${target} --stat`,
+        },
+      ]
   const offCpu: NextStep = {
     why: 'Where it waits instead of running',
-    command: `offcputime-bpfcc -f -p ${target} 10 | sp-flamegraph render -`,
+    command: `sp-flamegraph record ${target} --mode off-cpu`,
   }
   const isClose = (hertz ?? 0) > 900
   const closer: NextStep = {
@@ -64,11 +76,11 @@ export function nextSteps(findings: Findings, { pid, runtime, hertz }: VerdictCo
     case 'wide leaf':
       return findings.widestWork === 'idle' || findings.widestWork === 'locks'
         ? [offCpu]
-        : [counters, { ...record, why: 'After the fix, the same capture again' }]
+        : [...counters, { ...record, why: 'After the fix, the same capture again' }]
     case 'wide and flat':
-      return [offCpu, counters]
+      return [offCpu, ...counters]
     case 'mixed':
-      return [closer, counters]
+      return [closer, ...counters]
   }
 }
 

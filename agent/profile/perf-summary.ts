@@ -1,7 +1,7 @@
 // What a recording held and what it lost: for the quality of a profile, and in
 // words for the people who look at it.
 
-import type { WaitingSummary } from './perf-waiting.ts'
+import { type WaitingSummary, waitingNotes } from './perf-waiting.ts'
 import type { ProfileBuilder } from './profile.ts'
 
 export interface PerfEventSummary {
@@ -144,4 +144,7 @@ export function reportSummary(
     ],
   ]
   for (const [applies, sentence] of notes) if (applies) builder.note(sentence)
+  if (summary.waiting !== undefined) {
+    for (const sentence of waitingNotes(summary.waiting)) builder.note(sentence)
+  }
 }

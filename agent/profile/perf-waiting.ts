@@ -16,6 +16,7 @@
 // clock can tell the two apart. And a lost record breaks a pair: that time is
 // given to nobody and counted.
 
+import { formatCount } from './numbers.ts'
 import type { PerfEvent } from './perf-events.ts'
 import type { Thread } from './perf-tasks.ts'
 import { noCaller, type ProfileBuilder } from './profile.ts'
@@ -299,4 +300,40 @@ export function waitingOf(
     if (attr === switches.attr || attr.unit === 'nanoseconds') weights.isCountOnly = true
   }
   return before ?? new Waiting(builder, switches.attr.period, rootOf)
+}
+
+/** What a person has to know of these times, in sentences. */
+export function waitingNotes(summary: WaitingSummary): string[] {
+  const { neverRan, stillBlocked, period, unpaired, switches } = summary
+  const threads = (count: number) => (count === 1 ? '1 thread' : `${formatCount(count)} threads`)
+  const notes: [boolean, string][] = [
+    [
+      true,
+      'A wait ends when the thread runs again: the time from its wake-up until a core was free is in it.',
+    ],
+    [
+      neverRan > 0,
+      `${threads(neverRan)} did not run at all: blocked since before the start, so without a stack.`,
+    ],
+    [
+      stillBlocked > 0,
+      `${threads(stillBlocked)} had not come back at the end: that wait is counted up to there.`,
+    ],
+    [
+      period > 1,
+      `Threads switched ${formatCount(switches)} times. Of ${period} stacks one was taken; the times of the ` +
+        'others are given to the next one of the same thread.',
+    ],
+    [
+      unpaired > 0,
+      `Of ${formatCount(unpaired)} switches the other half is lost: that time is in no stack.`,
+    ],
+  ]
+  return notes.filter(([applies]) => applies).map(([, sentence]) => sentence)
+}
+
+/** Of the time that the threads lived, how much is known to be on a core, or off it. */
+export function accountedShare(summary: WaitingSummary): number {
+  const { livedNs, onNs, blockedNs, preemptedNs, beforeNs } = summary
+  return livedNs > 0 ? Math.min(1, (onNs + blockedNs + preemptedNs + beforeNs) / livedNs) : 0
 }

@@ -30,6 +30,8 @@ export interface CaptureFacts {
   readonly framePointers?: boolean | undefined
   /** False where no call stacks were asked for, or where they have to be unwound first. */
   readonly hasStacks?: boolean | undefined
+  /** Where waits were timed, not sampled: the share of the threads' time that is accounted for. */
+  readonly accounted?: number | undefined
 }
 
 /** Plain data throughout, so that it goes into JSON, and through redaction, as it is. */
@@ -59,6 +61,8 @@ export interface Quality {
   /** Samples lost of all samples taken. */
   readonly lost: number
   readonly throttled?: number
+  /** Of waits that were timed: the share of the threads' time that is accounted for. */
+  readonly accounted?: number
 }
 
 /** Where trust ends. `care` and `distrust` are the first value that is too bad. */
@@ -75,6 +79,8 @@ export const qualityThresholds = {
   unknown: { care: 0.05, distrust: 0.4 },
   /** A cut stack hangs under the wrong root, and so moves its weight in the picture. */
   truncated: { care: 0.02 },
+  /** Switches are lost in bursts, so what is missing may be one thread's. */
+  accounted: { care: 0.95, distrust: 0.5 },
   /** One in ten without callers is a library without frame pointers; a half is the program itself. */
   shallow: { care: 0.1, distrust: 0.5 },
 } as const
@@ -100,7 +106,15 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
   }
   const limit = qualityThresholds
 
-  if (samples === undefined) {
+  const { accounted } = facts
+  if (accounted !== undefined) {
+    // A single wait of 30 s is exact: how many there were says nothing about the shares.
+    judge(
+      accounted < limit.accounted.care,
+      accounted < limit.accounted.distrust,
+      `${roundPercent(accounted)} of the threads' time is accounted for: the rest was lost.`,
+    )
+  } else if (samples === undefined) {
     care.push('How many samples there are is not known: the weights do not say.')
   } else {
     judge(
@@ -166,6 +180,7 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
     ...shares,
     lost,
     ...(facts.throttled !== undefined && { throttled: facts.throttled }),
+    ...(accounted !== undefined && { accounted }),
   }
 }
 

@@ -25,6 +25,9 @@ import { isSharedName, type Work, workOf } from './marks.ts'
 import { type NextStep, nextSteps, type VerdictContext } from './next-steps.ts'
 import { roundPercent } from './numbers.ts'
 import { type FrameKind, noCaller, type Profile, type UnknownReason } from './profile.ts'
+import { classifyWaiting } from './shape-waiting.ts'
+import { isThreadTime } from './waiting.ts'
+import type { Wait } from './waits.ts'
 import { isOccurrence } from './width.ts'
 
 export type Shape = 'hairball' | 'wide leaf' | 'wide and flat' | 'mixed'
@@ -59,7 +62,7 @@ export interface Leaf {
 
 /** Something to see beside the shape. */
 export interface Seen {
-  readonly what: Work | 'kernel' | 'recursion'
+  readonly what: Work | Wait | 'kernel' | 'recursion'
   readonly share: number
   /** Of recursion: which function, and how often it stands in one stack. */
   readonly name?: string
@@ -95,6 +98,15 @@ export function classify(profile: Profile, column = 0, context: VerdictContext =
   if (weights.total === Number.POSITIVE_INFINITY) {
     throw new ProfilerError('SP_LIMIT', 'the weights add up to more than a number can hold')
   }
+  const unknown = {
+    unreadable: weights.unreadable / weights.total,
+    leaf: weights.unknownLeaf / weights.total,
+    anywhere: weights.unknownAnywhere / weights.total,
+  }
+  const isReadable = unknown.unreadable < shapeThresholds.hairballUnknown
+  if (isReadable && isThreadTime(profile.columns[column]!.event)) {
+    return classifyWaiting(profile, column, unknown, context)
+  }
   const ranked = functions(profile, column)
   const toLeaf = ({ frame, self, total }: FunctionWeight): Leaf => {
     const { name, kind } = profile.frames[frame]!
@@ -108,11 +120,6 @@ export function classify(profile: Profile, column = 0, context: VerdictContext =
     .map(toLeaf)
     .filter(({ self }) => self >= shapeThresholds.topLeafSelf)
   const seen = see(profile, ranked, weights)
-  const unknown = {
-    unreadable: weights.unreadable / weights.total,
-    leaf: weights.unknownLeaf / weights.total,
-    anywhere: weights.unknownAnywhere / weights.total,
-  }
   const { unit, event } = profile.columns[column]!
   return {
     shape,
@@ -284,7 +291,7 @@ function describe({ what, share, name, depth }: Seen): string {
 }
 
 /** A name that leaves a sentence readable: its middle is cut, for both ends tell. */
-function short(name: string): string {
+export function short(name: string): string {
   const characters = [...name.slice(0, 1000)]
   // Two names and their words fit a line of the panel.
   return name.length <= 48 ? name : `${characters.slice(0, 28).join('')}…${lastOf(name, 19)}`

@@ -68,9 +68,17 @@ export async function makeArtefacts(
   const quality = assess(profile, redactTexts(draft.facts, policy))
   const { runtime } = record.target ?? {}
   const pid = draft.isTargetGone ? undefined : record.target?.pid
-  const verdict = classify(profile, 0, { pid, runtime, hertz: record.asked.hertz })
+  const isCounted = record.counters !== undefined
+  const verdict = classify(profile, 0, { pid, runtime, hertz: record.asked.hertz, isCounted })
   const page = redactTexts<Page>(
-    { title: safe.title, subtitle: safe.subtitle, quality, verdict, notes: record.remarks },
+    {
+      title: safe.title,
+      subtitle: safe.subtitle,
+      quality,
+      verdict,
+      notes: record.remarks,
+      ...(record.counters !== undefined && { counters: record.counters }),
+    },
     policy,
   )
   // As the page has it: a long name that is cut in the middle can look personal where the whole did not.
@@ -126,9 +134,14 @@ function print(format: Format, { profile, page, record, policy }: Printable): Bu
         ...(record.durationMs !== undefined && {
           durationNanos: Math.round(record.durationMs * 1e6),
         }),
-        ...(record.asked.hertz !== undefined && {
-          period: { type: 'cpu', unit: 'nanoseconds', value: Math.round(1e9 / record.asked.hertz) },
-        }),
+        ...(record.asked.hertz !== undefined &&
+          record.asked.mode === 'cpu' && {
+            period: {
+              type: 'cpu',
+              unit: 'nanoseconds',
+              value: Math.round(1e9 / record.asked.hertz),
+            },
+          }),
       })
     case 'speedscope':
       return Buffer.concat([...printSpeedscope(profile, page.title)])

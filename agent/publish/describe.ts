@@ -3,9 +3,14 @@
 
 import os from 'node:os'
 import type { Settings } from '../config.ts'
+import { formatCount } from '../profile/numbers.ts'
+import { type Counters, describeCounters } from '../profile/perf-stat.ts'
+import type { PerfDataSummary } from '../profile/perf-summary.ts'
+import { accountedShare } from '../profile/perf-waiting.ts'
 import type { Profile } from '../profile/profile.ts'
 import type { CaptureFacts } from '../profile/quality.ts'
 import type { ReadProfile } from '../profile/readers.ts'
+import { timeEvents } from '../profile/waiting.ts'
 import type { Fingerprint } from '../runtimes/index.ts'
 import type { NamedCapture } from '../symbolize/named-capture.ts'
 import type { UsedSource } from '../symbolize/sources.ts'
@@ -43,11 +48,11 @@ export interface CaptureContext {
 
 export function describeCapture(captured: NamedCapture, context: CaptureContext): Draft {
   const { settings, target, startedAt } = context
-  const { description, end, cpuSeconds, perf } = captured
-  const { hertz, tool } = description
+  const { description, end, cpuSeconds, perf, counters } = captured
+  const { hertz, tool, mode } = description
   const durationMs = Math.round(end.endedMs - end.startedMs)
   const record: CaptureRecord = {
-    id: newCaptureId(startedAt, `pid${target.pid}-${hertz}hz`),
+    id: newCaptureId(startedAt, `pid${target.pid}-${mode === 'cpu' ? `${hertz}hz` : mode}`),
     incident: settings.incident ?? defaultIncident(startedAt),
     tools: toolVersions(context.version, { [tool]: captured.toolVersion }),
     target,
@@ -60,7 +65,8 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
     startedAt: startedAt.toISOString(),
     durationMs,
     cpuSeconds: Math.round(cpuSeconds * 1000) / 1000,
-    remarks: [...context.remarks, ...captured.remarks],
+    ...(counters !== undefined && { counters }),
+    remarks: [...context.remarks, ...captured.remarks, ...noCounters(settings, counters)],
     symbols: captured.symbols,
   }
   const container =
@@ -74,13 +80,30 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
     title: `${target.runtime} ${target.version} · pid ${target.pid}${container} · ${target.comm}`,
     subtitle: [
       `${record.incident} · ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`,
-      `${(durationMs / 1000).toFixed(1)} s at ${hertz} Hz · ${tool} ${captured.toolVersion} · ` +
+      `${(durationMs / 1000).toFixed(1)} s ${howOften(captured)} · ${tool} ${captured.toolVersion} · ` +
         `${cpuSeconds.toFixed(2)} CPU-seconds` +
         (perf === undefined || perf.processes.length < 2
           ? ''
           : ` · ${perf.processes.length} processes`),
+      ...(counters === undefined ? [] : [describeCounters(counters)]),
     ],
   }
+}
+
+function noCounters({ stat }: Settings, counters: Counters | undefined): string[] {
+  return stat && counters === undefined
+    ? ['Nothing was counted (--stat): perf is not installed here.']
+    : []
+}
+
+/** `at 99 Hz`, and of waits how many there were. */
+function howOften({ description, perf }: NamedCapture): string {
+  const { mode, hertz } = description
+  const rate = `at ${hertz} Hz`
+  if (perf?.waiting === undefined) return mode === 'cpu' ? rate : `${rate} · ${mode}`
+  const { switches, threads } = perf.waiting
+  const timed = `${mode} · ${formatCount(switches)} switches of ${formatCount(threads)} threads`
+  return mode === 'off-cpu' ? timed : `${rate} · ${timed}`
 }
 
 export interface Rendering {
@@ -121,6 +144,7 @@ export function describeRendering(
         stackLimit: perfStackLimit,
         framePointers: true,
         hasStacks: perf.hasStacks,
+        ...waitingFacts(perf, profile),
       }),
     },
     isTargetGone: true,
@@ -143,7 +167,13 @@ const perfStackLimit = 127
 // MAX_STACK_DEPTH of the runtime's ep-types.h.
 const nettraceStackLimit = 100
 
-function captureFacts({ description, perf, trace, cpuSeconds }: NamedCapture): CaptureFacts {
+function captureFacts({
+  description,
+  perf,
+  trace,
+  profile,
+  cpuSeconds,
+}: NamedCapture): CaptureFacts {
   const { tool, event, countsCpuTime, hertz: requestedHertz } = description
   if (perf === undefined) {
     return {
@@ -164,5 +194,27 @@ function captureFacts({ description, perf, trace, cpuSeconds }: NamedCapture): C
     throttled: perf.throttles,
     stackLimit: perfStackLimit,
     framePointers: true,
+    ...waitingFacts(perf, profile),
   }
+}
+
+/** What is different where waits were timed. */
+function waitingFacts(
+  { waiting, events }: PerfDataSummary,
+  profile: Profile,
+): Partial<CaptureFacts> {
+  if (waiting === undefined) return {}
+  const { event } = profile.columns[0]!
+  const accounted = accountedShare(waiting)
+  const clock = events.find(({ hertz }) => hertz !== undefined)
+  return event === timeEvents.offCpu || clock === undefined
+    ? // The CPU is sampled only to tell who ran.
+      {
+        event,
+        accounted,
+        samples: waiting.switches,
+        requestedHertz: undefined,
+        cpuSeconds: undefined,
+      }
+    : { event, accounted, samples: clock.samples }
 }

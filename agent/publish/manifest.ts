@@ -4,6 +4,7 @@
 // the list of the others: a file that it does not name with its SHA-256 is not
 // part of the capture.
 
+import type { Counters } from '../profile/perf-stat.ts'
 import type { Quality } from '../profile/quality.ts'
 import type { Verdict } from '../profile/shape.ts'
 import type { Passed } from '../redact/gate.ts'
@@ -38,6 +39,8 @@ export interface CaptureRecord {
   readonly durationMs?: number
   /** The target's CPU time while it was sampled. */
   readonly cpuSeconds?: number
+  /** Of `perf stat` beside the capture. */
+  readonly counters?: Counters
   readonly remarks: readonly string[]
   readonly symbols: readonly UsedSource[]
 }

@@ -2,6 +2,7 @@
 
 import { functions } from '../profile/call-tree.ts'
 import { formatCount, roundPercent, roundWeight } from '../profile/numbers.ts'
+import type { Counters } from '../profile/perf-stat.ts'
 import type { FrameKind, Profile } from '../profile/profile.ts'
 import type { Level, Quality } from '../profile/quality.ts'
 import type { Shape, Verdict } from '../profile/shape.ts'
@@ -18,6 +19,8 @@ export interface Page {
   readonly verdict: Verdict
   /** Beside those of the profile itself. */
   readonly notes?: readonly string[]
+  /** Of `perf stat` beside the capture. */
+  readonly counters?: Counters
   /** Index of the column that is the width; the first one if not said. */
   readonly column?: number
   readonly limits?: Partial<LayoutLimits>
@@ -50,7 +53,7 @@ export const kindWords: Readonly<Record<FrameKind, string>> = {
 
 /** One line of numbers that every picture has, whatever its level. */
 export function describeQuality(quality: Quality): string {
-  const { samples, expectedSamples, achievedHertz, requestedHertz, throttled } = quality
+  const { samples, expectedSamples, achievedHertz, requestedHertz, throttled, accounted } = quality
   const parts = [
     samples === undefined
       ? 'samples not counted'
@@ -61,6 +64,9 @@ export function describeQuality(quality: Quality): string {
   if (achievedHertz !== undefined) {
     const asked = requestedHertz === undefined ? '' : `, ${requestedHertz} asked for`
     parts.push(`${achievedHertz} a CPU-second${asked}`)
+  }
+  if (accounted !== undefined) {
+    parts.push(`${roundPercent(accounted)} of the threads' time accounted for`)
   }
   parts.push(`${roundPercent(quality.unknownLeaf)} without a name`)
   if (quality.truncated !== undefined) parts.push(`${roundPercent(quality.truncated)} cut stacks`)

@@ -5,6 +5,7 @@
 // new field does not change it. Shares are of 1, names are as redacted.
 
 import { weightOf } from '../profile/call-tree.ts'
+import type { Counters } from '../profile/perf-stat.ts'
 import type { Profile, Unit } from '../profile/profile.ts'
 import type { Quality } from '../profile/quality.ts'
 import type { Verdict } from '../profile/shape.ts'
@@ -35,6 +36,7 @@ export interface Summary {
   readonly topByTotal: readonly TopFunction[]
   readonly unnamedByReason: Quality['unknownByReason']
   readonly lost: readonly { readonly what: string; readonly samples: number }[]
+  readonly counters?: Counters
   readonly notes: readonly string[]
   /** What the picture made of the same page does not show. */
   readonly leftOut: LeftOut
@@ -67,6 +69,7 @@ export function summarize(
     topByTotal: topFunctions(profile, 'total', topCount, width),
     unnamedByReason: page.quality.unknownByReason,
     lost: [...profile.loss].map(([what, samples]) => ({ what, samples })),
+    ...(page.counters !== undefined && { counters: page.counters }),
     notes: [...profile.notes, ...(page.notes ?? [])],
     leftOut: layOut(profile, width, page.limits).leftOut,
   }

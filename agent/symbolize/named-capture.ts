@@ -6,11 +6,13 @@
 
 import { type CaptureEnd, type CaptureSignals, monotonicMs } from '../capture/capture.ts'
 import { startCapture } from '../capture/drivers.ts'
+import { startCounting } from '../capture/perf-stat.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
 import type { NettraceSummary } from '../profile/nettrace.ts'
 import type { MmapRecord } from '../profile/perf-records.ts'
+import { type Counters, counterEvents, readPerfStat } from '../profile/perf-stat.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Module, Profile } from '../profile/profile.ts'
 import { readSegments } from '../profile/read-segments.ts'
@@ -36,6 +38,8 @@ export interface NamedCapture {
   /** Of the target, while it was sampled. */
   readonly cpuSeconds: number
   readonly symbols: readonly UsedSource[]
+  /** Where they were asked for. */
+  readonly counters?: Counters
   /** In sentences: what went wrong on the way and did not end it. */
   readonly remarks: readonly string[]
 }
@@ -49,6 +53,7 @@ export interface Progress {
 /**
  * Runs the first capture; where its tool fails at the start, the next one.
  *
+ * @param countWith the perf that counts beside each capture; none if there are to be no counters
  * @throws {ProfilerError} what the last one failed with; `SP_CANCELLED`; `SP_NO_SAMPLES`
  */
 export async function captureNamed(
@@ -56,11 +61,12 @@ export async function captureNamed(
   target: Target,
   signals: CaptureSignals,
   progress: Progress,
+  countWith?: string,
 ): Promise<NamedCapture> {
   const remarks: string[] = []
   for (const [index, description] of captures.entries()) {
     try {
-      const captured = await capture(description, target, signals, progress)
+      const captured = await capture(description, target, signals, progress, countWith)
       return { ...captured, remarks: [...remarks, ...captured.remarks] }
     } catch (error) {
       const next = captures[index + 1]
@@ -88,8 +94,9 @@ async function capture(
   target: Target,
   signals: CaptureSignals,
   progress: Progress,
+  countWith: string | undefined,
 ): Promise<NamedCapture> {
-  const { tool, pid, hertz, durationMs } = description
+  const { tool, pid, mode, hertz, durationMs } = description
   // It is said while the tool samples: py-spy thinks about it for a third of a second.
   const toolVersion = 'toolPath' in description ? readToolVersion(description.toolPath) : undefined
   // Where it fails, the capture does, and says why.
@@ -98,11 +105,13 @@ async function capture(
   checkSame(target)
   const files = moduleFiles(pid)
   const names = nameSources(files)
+  const counting =
+    countWith === undefined ? undefined : await startCounting(countWith, pid, counterEvents)
   const meter = startCpuMeter(pid, target.startTicks)
   const seconds = durationMs / 1000
   progress.state(
     'capturing',
-    `Sampling process ${pid} for ${seconds} s at ${hertz} Hz with ${tool}`,
+    `Sampling process ${pid} for ${seconds} s at ${hertz} Hz with ${tool}${mode === 'cpu' ? '' : ` (${mode})`}`,
   )
   const beganMs = monotonicMs()
   const ticking = setInterval(() => {
@@ -112,6 +121,7 @@ async function capture(
   try {
     const { raw, perf, trace, end } = await sample(description, signals, names)
     meter.stop()
+    const counted = await counting?.stop()
     const between = samplingTime(perf ?? trace, end)
     const cpuSeconds = meter.between(...between)
     const isStopped = signals.stop.aborted
@@ -134,16 +144,21 @@ async function capture(
       end,
       cpuSeconds,
       symbols: sources,
+      ...(counted !== undefined && { counters: readPerfStat(counted.text, counted.durationMs) }),
       remarks: [
         ...remarksOn(description, end, { isStopped, targetEnded }),
         ...end.notes,
         ...(remark === undefined ? [] : [remark]),
         ...problems,
+        ...(counted?.text === ''
+          ? [`perf stat counted nothing: ${counted.said || 'it said nothing'}`]
+          : []),
       ],
     }
   } finally {
     clearInterval(ticking)
     meter.stop()
+    counting?.kill()
     files.close()
   }
 }

@@ -82,7 +82,7 @@ describe('a picture', () => {
     )
     for (const words of [
       'Wide and flat. No function is above 5 %',
-      'perf stat -d -p 4242 -- sleep 10',
+      'sp-flamegraph record 4242 --stat',
       '! Usable with care. 500 samples: too few for shares of a few percent.',
       'Not drawn: 42 frames no wider than 2 %, in which 84 % of the width ends.',
       'Not in the picture: 12 samples lost by the kernel.',
