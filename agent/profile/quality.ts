@@ -22,6 +22,8 @@ export interface CaptureFacts {
   readonly cpuSeconds?: number | undefined
   /** How many samples were taken, where no column of the profile counts them. */
   readonly samples?: number | undefined
+  /** How many records they are part of, of which some may be lost: switches of threads are not samples. */
+  readonly records?: number | undefined
   /** How often the kernel held the sampling back. */
   readonly throttled?: number | undefined
   /** Frames after which the tool cuts a stack: 127 for perf (kernel.perf_event_max_stack). */
@@ -89,7 +91,7 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
   const shares = measure(profile, facts, column)
   const samples = facts.samples ?? countSamples(profile)
   const lostSamples = [...profile.loss.values()].reduce((sum, count) => sum + count, 0)
-  const lost = lostSamples === 0 ? 0 : lostSamples / (lostSamples + (samples ?? 0))
+  const lost = lostSamples === 0 ? 0 : lostSamples / (lostSamples + (facts.records ?? samples ?? 0))
   const { requestedHertz, cpuSeconds } = facts
   const expectedSamples =
     requestedHertz === undefined || cpuSeconds === undefined
@@ -123,18 +125,21 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
       `${formatCount(samples)} samples: too few for shares of a few percent.`,
     )
   }
-  if (samples !== undefined && expectedSamples !== undefined && expectedSamples > 0) {
-    const achieved = samples / expectedSamples
+  // Beside timed waits the samples may be few, and their rate is chance.
+  const leastExpected = accounted === undefined ? 1 : limit.samples.distrust
+  if (samples !== undefined && (expectedSamples ?? 0) >= leastExpected) {
+    const expected = expectedSamples!
+    const achieved = samples / expected
     judge(
       achieved < limit.achieved.care,
       achieved < limit.achieved.distrust,
-      `${formatCount(samples)} of ${formatCount(expectedSamples)} expected samples (${roundPercent(achieved)}): ` +
+      `${formatCount(samples)} of ${formatCount(expected)} expected samples (${roundPercent(achieved)}): ` +
         `${achievedHertz} samples a CPU-second, ${requestedHertz} asked for.`,
     )
     judge(
       achieved > limit.excess.care,
       false,
-      `${formatCount(samples)} samples, but the CPU time explains ${formatCount(expectedSamples)}: ` +
+      `${formatCount(samples)} samples, but the CPU time explains ${formatCount(expected)}: ` +
         'the rate or the CPU time is not what it is said to be.',
     )
   }

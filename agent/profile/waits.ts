@@ -253,7 +253,8 @@ function tableOf(rows: readonly Row[]): Table {
     }
   }
   return name => {
-    const bare = bareName(name)
+    // How glibc calls itself, past its own table of symbols.
+    const bare = bareName(name).replace(/^__GI_/, '')
     return exact.get(bare) ?? prefixes.find(({ prefix }) => bare.startsWith(prefix))?.wait
   }
 }

@@ -200,21 +200,19 @@ function captureFacts({
 
 /** What is different where waits were timed. */
 function waitingFacts(
-  { waiting, events }: PerfDataSummary,
+  { waiting, events, samples, switchesIn, switchesOut }: PerfDataSummary,
   profile: Profile,
 ): Partial<CaptureFacts> {
   if (waiting === undefined) return {}
   const { event } = profile.columns[0]!
-  const accounted = accountedShare(waiting)
+  const timed = {
+    event,
+    accounted: accountedShare(waiting),
+    records: samples + switchesIn + switchesOut,
+  }
   const clock = events.find(({ hertz }) => hertz !== undefined)
+  // The CPU is sampled only to tell who ran.
   return event === timeEvents.offCpu || clock === undefined
-    ? // The CPU is sampled only to tell who ran.
-      {
-        event,
-        accounted,
-        samples: waiting.switches,
-        requestedHertz: undefined,
-        cpuSeconds: undefined,
-      }
-    : { event, accounted, samples: clock.samples }
+    ? { ...timed, samples: waiting.switches, requestedHertz: undefined, cpuSeconds: undefined }
+    : { ...timed, samples: clock.samples }
 }

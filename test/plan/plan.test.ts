@@ -30,6 +30,37 @@ function planFor(privileges: Partial<Privileges>, tool?: 'perf' | 'py-spy') {
   )
 }
 
+describe('the mode', () => {
+  const planMode = (
+    mode: 'cpu' | 'off-cpu' | 'both' | 'wall',
+    privileges: Partial<Privileges> = {},
+  ) =>
+    python(facts =>
+      plan(
+        { ...facts, switchesPerSecond: () => 50_000 },
+        fingerprint(facts),
+        { ...root, ...privileges },
+        { ...ask, mode, tool: 'perf' },
+      ),
+    )
+
+  test.for(['off-cpu', 'both', 'wall'] as const)('%s times the switches of threads', mode => {
+    const [capture] = planMode(mode).captures
+    expect(capture).toMatchObject({ tool: 'perf', mode, switches: { period: 7 } })
+  })
+
+  test('cpu does not', () => {
+    expect(planMode('cpu').captures[0]).not.toHaveProperty('switches')
+  })
+
+  test('off-cpu needs to see into the kernel, cpu does not', () => {
+    const without = { capabilities: new Set(['SYS_PTRACE']), perfEventParanoid: 2 }
+    expect(() => planMode('off-cpu', without)).toThrowError(/PERFMON/)
+    expect(planMode('cpu', without).captures).toHaveLength(1)
+    expect(planMode('off-cpu', { ...without, perfEventParanoid: 1 }).captures).toHaveLength(1)
+  })
+})
+
 describe('a plan', () => {
   test('takes the first strategy that nothing blocks, and keeps the others to fall back on', () => {
     const { captures, remarks } = planFor({})

@@ -61,6 +61,8 @@ export interface AttrFields {
   sampleIdAll?: boolean
   branches?: number
   userRegisters?: bigint
+  /** SWITCH records are asked for. */
+  switches?: boolean
   maxStack?: number
   size?: number
 }
@@ -72,7 +74,11 @@ export function attr(fields: AttrFields): Buffer {
   bytes.writeUInt32LE(type, 0)
   bytes.writeUInt32LE(size, 4)
   u64(config, period, sampleType, fields.readFormat ?? 0).copy(bytes, 8)
-  u64((freq ? 1 << 10 : 0) | ((fields.sampleIdAll ?? true) ? 1 << 18 : 0)).copy(bytes, 40)
+  const flags =
+    (freq ? 1 << 10 : 0) |
+    ((fields.sampleIdAll ?? true) ? 1 << 18 : 0) |
+    (fields.switches ? 1 << 26 : 0)
+  u64(flags).copy(bytes, 40)
   u64(fields.branches ?? 0, fields.userRegisters ?? 0n).copy(bytes, 72)
   bytes.writeUInt16LE(fields.maxStack ?? 0, 108)
   return bytes

@@ -84,7 +84,7 @@ describe('the next command', () => {
 
   test('says PID when there is none, or none that a shell may see', () => {
     for (const pid of [undefined, 0, -1, Number.NaN]) {
-      expect(classify(profileOf('m;hash 1'), 0, { pid }).next[0]!.command).toContain('-p PID ')
+      expect(classify(profileOf('m;hash 1'), 0, { pid }).next[0]!.command).toContain('record PID ')
     }
   })
 

@@ -1,0 +1,63 @@
+// How much timing every switch slows a target: one that does nothing else, and one that
+// works for some 100 µs in between.
+
+import { execFileSync, spawn } from 'node:child_process'
+import path from 'node:path'
+import readline from 'node:readline'
+import { startCapture } from '../../agent/capture/drivers.ts'
+import { readSegments } from '../../agent/profile/read-segments.ts'
+import { planned } from '../planned.ts'
+import { line } from './line.ts'
+import { median, scratchFolder } from './measure.ts'
+
+const turns = 6
+const turnMs = 1000
+// perf takes half a second to begin and to end; nothing is measured then.
+const settleMs = 500
+
+const program = path.join(scratchFolder(), 'pingpong')
+const source = path.join(import.meta.dirname, 'pingpong.c')
+execFileSync('cc', ['-O1', '-fno-omit-frame-pointer', '-o', program, source, '-lpthread'])
+
+for (const [what, work, most] of [
+  ['that only switches', 0, 60],
+  ['that works 100 µs between switches', 50_000, 5],
+] as const) {
+  const target = spawn(program, [`${work}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  process.on('exit', () => target.kill('SIGKILL'))
+  let pieces: number[] = []
+  readline.createInterface({ input: target.stdout! }).on('line', text => pieces.push(Number(text)))
+  const pace = async () => {
+    pieces = []
+    await sleep(turnMs)
+    const sorted = pieces.toSorted((a, b) => a - b)
+    // A quarter from the fastest: other work of the machine only ever adds.
+    return sorted[sorted.length >> 2]!
+  }
+  const slowed: number[] = []
+  for (let turn = 0; turn < turns; turn++) {
+    const alone = await pace()
+    slowed.push(((await whileTimed(target.pid!, pace)) / alone - 1) * 100)
+  }
+  target.kill('SIGKILL')
+  line(`a target ${what} slowed by off-cpu`, Math.max(0, median(slowed)), '%', { most })
+}
+
+async function whileTimed<T>(pid: number, measure: () => Promise<T>): Promise<T> {
+  const stop = new AbortController()
+  const { segments, ended } = await startCapture(
+    planned(pid, { tool: 'perf', mode: 'off-cpu', durationMs: 60_000 }),
+    { stop: stop.signal, discard: new AbortController().signal },
+  )
+  const read = readSegments(segments, {})
+  await sleep(settleMs)
+  const measured = await measure()
+  stop.abort()
+  await Promise.all([read, ended])
+  await sleep(settleMs)
+  return measured
+}
+
+function sleep(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}
