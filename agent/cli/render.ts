@@ -7,16 +7,17 @@ import { monotonicMs } from '../capture/capture.ts'
 import type { Format, Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
-import type { SeenCallbacks } from '../profile/perf-frames.ts'
 import { type Profile, ProfileBuilder } from '../profile/profile.ts'
-import { type ReadProfile, readProfile } from '../profile/readers.ts'
+import { type ReadOptions, type ReadProfile, readProfile } from '../profile/readers.ts'
 import { arrangeWaiting } from '../profile/waiting.ts'
 import { widthFirst } from '../profile/width.ts'
 import { describeRendering, type Rendering } from '../publish/describe.ts'
 import { checkOutput } from '../publish/output.ts'
 import { publishDraft } from '../publish/publish.ts'
+import { moduleFiles } from '../symbolize/module-files.ts'
 import { NamesAhead } from '../symbolize/names-ahead.ts'
 import { symbolize } from '../symbolize/symbolize.ts'
+import { fileUnwinder } from '../symbolize/unwind.ts'
 import { printReceipt } from './receipt.ts'
 import type { Terminal } from './terminal.ts'
 import { version } from './version.ts'
@@ -63,9 +64,19 @@ async function readAll(
   const builder = new ProfileBuilder()
   const read: ReadProfile[] = []
   let events: readonly string[] = []
-  for (const input of inputs) {
-    read.push(await readInput(input, builder, { onAddress: address => names.see(address) }))
-    events = checkEvents(input, events, builder.events)
+  const files = moduleFiles()
+  // Which kernel it was is known too late, so its vdso is not walked through.
+  const options: ReadOptions = {
+    onAddress: address => names.see(address),
+    unwinder: fileUnwinder(files, false),
+  }
+  try {
+    for (const input of inputs) {
+      read.push(await readInput(input, builder, options))
+      events = checkEvents(input, events, builder.events)
+    }
+  } finally {
+    files.close()
   }
   const raw = widthFirst(arrangeWaiting(builder.build()))
   if (weightOf(raw) > 0) return { raw, read }
@@ -93,7 +104,7 @@ function checkEvents(
 async function readInput(
   input: string,
   builder: ProfileBuilder,
-  options: SeenCallbacks,
+  options: ReadOptions,
 ): Promise<ReadProfile> {
   const pieces = input === '-' ? (process.stdin as AsyncIterable<Uint8Array>) : piecesOf(input)
   try {

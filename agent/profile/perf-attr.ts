@@ -21,7 +21,7 @@ export interface SampleFormat {
   readonly tid: number
   readonly time: number
   readonly period: number
-  /** Where the first field of variable size is, in the order READ, CALLCHAIN, RAW, BRANCH_STACK, REGS_USER. */
+  /** Where the first field of variable size is, in the order READ, CALLCHAIN, RAW, BRANCH_STACK, REGS_USER, STACK_USER. */
   readonly variable: number
   readonly hasRead: boolean
   readonly hasChain: boolean
@@ -57,6 +57,8 @@ export interface PerfAttr {
   readonly hasSwitches: boolean
   /** User stacks were copied for later unwinding (`--call-graph dwarf`), not walked. */
   readonly copiesUserStack: boolean
+  /** Which registers a sample holds: bits of asm/perf_regs.h, low half first. */
+  readonly userRegisterMask: readonly [number, number]
   readonly format: SampleFormat
 }
 
@@ -86,6 +88,7 @@ export function readAttr(bytes: Buffer, offset: number): PerfAttr {
     isUserOnly: (flags & attrFlag.excludeKernel) !== 0,
     hasSwitches: (flags & attrFlag.contextSwitch) !== 0,
     copiesUserStack: (sampleType & sampleBit.stackUser) !== 0,
+    userRegisterMask: [attr.readUInt32LE(80), attr.readUInt32LE(84)],
     format: formatOf(attr, sampleType, (flags & attrFlag.sampleIdAll) !== 0),
   }
 }
@@ -174,7 +177,7 @@ function formatOf(attr: Buffer, sampleType: number, sampleIdAll: boolean): Sampl
 
 // In the order of a sample: each is 8 bytes. The rest follows from READ on, in
 // the order of `SampleFormat.variable`; we use nothing that stands behind
-// REGS_USER (STACK_USER, WEIGHT, DATA_SRC, TRANSACTION, REGS_INTR, PHYS_ADDR,
+// STACK_USER (WEIGHT, DATA_SRC, TRANSACTION, REGS_INTR, PHYS_ADDR,
 // CGROUP, DATA_PAGE_SIZE, CODE_PAGE_SIZE, AUX).
 const fixedFields = [
   sampleBit.identifier,

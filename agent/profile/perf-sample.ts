@@ -7,6 +7,8 @@
 import type { SampleFormat } from './perf-attr.ts'
 import { entryWords, type TimeOrder } from './perf-order.ts'
 import { context, isContext, type RecordBytes } from './perf-records.ts'
+import { countAt, userInstruction } from './perf-sample-registers.ts'
+import { roomForUserStack, writeUserStack } from './perf-unwinding.ts'
 
 /** What was seen while a sample was written down. One is used for all samples. */
 export interface SampleShape {
@@ -38,7 +40,11 @@ const cpuModes = [
 // Two entries of a chain: a marker and an address.
 const sectionWords = 4
 
-/** Writes a sample into `order.room`. False if its sizes do not fit: then nothing is kept. */
+/**
+ * Writes a sample into `order.room`. False if its sizes do not fit: then nothing is kept.
+ *
+ * @param keepsUserStack the user's registers and stack are kept behind the chain (perf-unwinding.ts)
+ */
 export function writeSample(
   order: TimeOrder,
   event: number,
@@ -47,6 +53,7 @@ export function writeSample(
   at: number,
   size: number,
   shape: SampleShape,
+  keepsUserStack = false,
 ): boolean {
   const start = at >> 2
   const end = (at + size) >> 2
@@ -60,7 +67,8 @@ export function writeSample(
     place += 2
   }
   const chainEnd = place + chainWords
-  const into = order.room(entryWords + chainWords + sectionWords)
+  const extra = keepsUserStack ? roomForUserStack(chainEnd, end) : 0
+  const into = order.room(entryWords + chainWords + sectionWords + extra)
   const out = order.words
   let to = into + entry.chain
   let isUser = false
@@ -100,6 +108,12 @@ export function writeSample(
   out[into + entry.tid] = format.tid < 0 ? -1 : words[start + format.tid + 1]!
   out[into + entry.period] = format.period < 0 ? 0 : words[start + format.period]!
   out[into + entry.period + 1] = format.period < 0 ? 0 : words[start + format.period + 1]!
+  if (keepsUserStack) {
+    const chain = to - into - entry.chain
+    const written = writeUserStack(out, to, chain, format, words, chainEnd, end)
+    if (written < 0) return false
+    to += written
+  }
   out[into + entry.chainWords] = to - into - entry.chain
   return true
 }
@@ -118,17 +132,6 @@ function writeSection(
   return to + sectionWords
 }
 
-/**
- * The words that a 64-bit count at `place` announces, `each` at a time: -1 if
- * they do not fit before `end`. A place below 0 is one that did not fit before.
- */
-function countAt(words: Int32Array, place: number, end: number, each: number, extra = 0): number {
-  if (place < 0 || place + 2 > end) return -1
-  const count = words[place]!
-  const size = count * each + extra
-  return words[place + 1] === 0 && count >= 0 && size <= end - place - 2 ? size : -1
-}
-
 const readBit = { enabled: 1, running: 2, id: 4, group: 8, lost: 16 }
 
 /** The place behind READ, or -1. */
@@ -142,30 +145,4 @@ function afterRead(words: Int32Array, place: number, end: number, format: number
   }
   const size = countAt(words, place, end, value, times)
   return size < 0 ? -1 : place + 2 + size
-}
-
-/** Where REGS_USER holds the instruction pointer: 0 if there is none, -1 if the sizes do not fit. */
-function userInstruction(
-  format: SampleFormat,
-  words: Int32Array,
-  afterChain: number,
-  end: number,
-): number {
-  let place = afterChain
-  if (format.hasRaw) {
-    if (place + 1 > end) return -1
-    // u32 size and so many bytes, together a multiple of 8.
-    place += Math.ceil((4 + (words[place]! >>> 0)) / 8) * 2
-  }
-  if (format.hasBranches) {
-    const each = format.hasBranchCounters ? 8 : 6
-    const size = countAt(words, place, end, each, format.hasBranchIndex ? 2 : 0)
-    if (size < 0) return -1
-    place += 2 + size
-  }
-  if (place + 2 > end) return -1
-  const hasRegisters = words[place] !== 0 // the ABI: none for a thread of the kernel
-  if (!hasRegisters || format.instructionPointer < 0) return 0
-  if (place + 2 + format.userRegisters * 2 > end) return -1
-  return place + 2 + format.instructionPointer * 2
 }

@@ -29,15 +29,19 @@ import {
 import { entry, type SampleShape, writeSample } from './perf-sample.ts'
 import { type RootFrame, Stacks } from './perf-stacks.ts'
 import { noCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts'
-import { Tasks } from './perf-tasks.ts'
+import { Tasks, type Thread } from './perf-tasks.ts'
+import { Unwinding } from './perf-unwinding.ts'
 import { type Waiting, type Window, waitingOf } from './perf-waiting.ts'
 import type { Module, ProfileBuilder } from './profile.ts'
+import type { UserUnwinder } from './user-stack.ts'
 
 export interface PerfDataOptions extends SeenCallbacks {
   /** What is mapped before the first record: perf says it later, or not at all. */
   readonly mapped?: readonly MmapRecord[]
   /** Called once for each module of a process, as soon as its record is read. */
   readonly onModule?: (module: Module) => void
+  /** Walks user stacks that were copied; without one they are one frame. */
+  readonly unwinder?: UserUnwinder
   /** Default: `thread`. */
   readonly rootFrame?: RootFrame
 }
@@ -52,6 +56,7 @@ export class Session {
   readonly #events = new Events()
   /** Where switches of threads were recorded: see perf-waiting.ts. */
   #waiting: Waiting | undefined
+  readonly #unwinding: Unwinding | undefined
   /** What waits for its time besides samples, by the number that stands in its entry. */
   readonly #later = new Map<number, () => void>()
   #laterCount = 0
@@ -77,7 +82,8 @@ export class Session {
   constructor(builder: ProfileBuilder, options: PerfDataOptions) {
     this.#builder = builder
     this.#modules = new Modules(options.onModule ?? (() => {}))
-    const { rootFrame = 'thread', mapped = [] } = options
+    const { rootFrame = 'thread', mapped = [], unwinder } = options
+    this.#unwinding = unwinder && new Unwinding(unwinder)
     this.#stacks = new Stacks(builder, this.#modules, rootFrame, options)
     for (const record of mapped) {
       const mapping = this.#modules.mapping(record)
@@ -132,11 +138,12 @@ export class Session {
       this.#tasks.threads,
       window && { startNs: window.startNs - base, endNs: window.endNs - base },
     )
+    this.#counts.oneFrameUserStacks += this.#unwinding?.oneFrame ?? 0
     const summary: PerfDataSummary = {
       form,
       events: this.#events.summaries,
       samples: this.#events.samples,
-      hasStacks: this.#events.hasStacks,
+      hasStacks: this.#events.hasStacks || (this.#unwinding?.stacks ?? 0) > 0,
       firstSampleNs: hasTimes ? base + this.#first : undefined,
       lastSampleNs: hasTimes ? base + this.#last : undefined,
       cpus,
@@ -157,8 +164,14 @@ export class Session {
       overflowingFrames: this.#stacks.overflow,
       isTruncated,
       ...(waiting !== undefined && { waiting }),
+      ...(this.#unwinding !== undefined &&
+        this.#unwinding.stacks > 0 && { unwound: this.#unwinding.counts }),
     }
-    reportSummary(this.#builder, summary, this.#events.copyUserStacks)
+    reportSummary(
+      this.#builder,
+      summary,
+      this.#events.copyUserStacks && this.#unwinding === undefined,
+    )
     this.#events.putInto(this.#builder)
     return summary
   }
@@ -175,13 +188,14 @@ export class Session {
     const { attr } = event
     const { format } = attr
     const shape = this.#shape
-    if (!writeSample(this.#order, index, format, from, at, size, shape)) {
+    const isUnwound = attr.copiesUserStack && this.#unwinding !== undefined
+    if (!writeSample(this.#order, index, format, from, at, size, shape, isUnwound)) {
       this.#counts.malformedSamples++
       return
     }
     if (shape.depth >= attr.maxStack) this.#counts.truncatedStacks++
     if (shape.userDepth > 0) this.#counts.userStacks++
-    if (shape.userDepth === 1) this.#counts.oneFrameUserStacks++
+    if (shape.userDepth === 1 && !isUnwound) this.#counts.oneFrameUserStacks++
     const time = format.time < 0 ? noTime : this.#timeAt(words, start + format.time)
     if (time === noTime) {
       this.#order.pass()
@@ -370,7 +384,11 @@ export class Session {
     const thread = this.#tasks.thread(words[at + entry.pid]!, words[at + entry.tid]!)
     this.#tasks.sample(thread.process)
     const chain = at + entry.chain
-    const stack = this.#stacks.stack(thread, words, chain, words[at + entry.chainWords]!)
+    const length = words[at + entry.chainWords]!
+    const stack =
+      attr.copiesUserStack && this.#unwinding !== undefined
+        ? this.#unwound(this.#unwinding, attr, thread, words, chain, length)
+        : this.#stacks.stack(thread, words, chain, length)
     // Where samples do not say their period it was fixed beforehand.
     const period =
       attr.format.period < 0
@@ -378,6 +396,18 @@ export class Session {
         : uint64(words[at + entry.period]!, words[at + entry.period + 1]!)
     if (weights.isCountOnly) this.#waiting!.sample(event, thread, stack, period)
     else weights.add(stack, period)
+  }
+
+  #unwound(
+    unwinding: Unwinding,
+    attr: PerfAttr,
+    thread: Thread,
+    words: Int32Array,
+    at: number,
+    length: number,
+  ): number {
+    const made = unwinding.chain(attr, thread.process, words, at, length)
+    return this.#stacks.stack(thread, unwinding.words, 0, made)
   }
 
   #switch(words: Int32Array, at: number): void {

@@ -1,6 +1,7 @@
 // What a recording held and what it lost: for the quality of a profile, and in
 // words for the people who look at it.
 
+import { type UnwindCounts, unwindNotes } from './perf-unwinding.ts'
 import { type WaitingSummary, waitingNotes } from './perf-waiting.ts'
 import type { ProfileBuilder } from './profile.ts'
 
@@ -67,6 +68,8 @@ export interface PerfDataSummary extends Readonly<PerfCounts> {
   readonly overflowingFrames: number
   /** The recording stops before its end. */
   readonly isTruncated: boolean
+  /** Where user stacks were copied and walked here: how each walk ended. */
+  readonly unwound?: UnwindCounts
   /** Where switches of threads were recorded. */
   readonly waiting?: WaitingSummary
 }
@@ -144,6 +147,9 @@ export function reportSummary(
     ],
   ]
   for (const [applies, sentence] of notes) if (applies) builder.note(sentence)
+  if (summary.unwound !== undefined) {
+    for (const sentence of unwindNotes(summary.unwound)) builder.note(sentence)
+  }
   if (summary.waiting !== undefined) {
     for (const sentence of waitingNotes(summary.waiting)) builder.note(sentence)
   }

@@ -18,7 +18,8 @@ export interface ReadCapture {
   readonly trace: NettraceSummary | undefined
 }
 
-export interface ReadOptions extends Pick<PerfDataOptions, 'mapped' | 'onModule' | 'onUse'> {
+export interface ReadOptions
+  extends Pick<PerfDataOptions, 'mapped' | 'onModule' | 'onUse' | 'unwinder'> {
   /** Whether samples of threads that wait are wanted, where a format has both. */
   readonly mode: Mode
 }

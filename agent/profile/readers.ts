@@ -7,7 +7,7 @@ import { detectFolded, readFolded } from './folded.ts'
 import { gunzip, isGzip } from './gunzip.ts'
 import type { Chunks } from './lines.ts'
 import { detectNettrace, readNettrace } from './nettrace.ts'
-import { detectPerfData, readPerfData } from './perf-data.ts'
+import { detectPerfData, type PerfDataOptions, readPerfData } from './perf-data.ts'
 import type { SeenCallbacks } from './perf-frames.ts'
 import { detectPerfScript, readPerfScript } from './perf-script.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
@@ -24,9 +24,12 @@ export interface Reader {
   read(
     chunks: Chunks,
     builder: ProfileBuilder,
-    options?: SeenCallbacks,
+    options?: ReadOptions,
   ): Promise<PerfDataSummary | undefined>
 }
+
+/** What a reader may need of the world: the files of a perf.data whose stacks were copied. */
+export type ReadOptions = SeenCallbacks & Pick<PerfDataOptions, 'unwinder'>
 
 export interface ReadProfile {
   readonly format: string
@@ -80,7 +83,7 @@ const maxWrappings = 3
 export async function readProfile(
   chunks: Chunks,
   builder: ProfileBuilder,
-  options: SeenCallbacks = {},
+  options: ReadOptions = {},
 ): Promise<ReadProfile> {
   let { head, all } = await peek(chunks)
   if (head.length === 0) throw new ProfilerError('SP_FORMAT_UNKNOWN', 'the input is empty')

@@ -23,10 +23,11 @@ import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
 import { readMaps } from '../target/procfs.ts'
 import { withMethodNames } from './method-names.ts'
-import { moduleFiles } from './module-files.ts'
+import { type ModuleFiles, moduleFiles } from './module-files.ts'
 import { type NameSources, nameSources, type UsedSource } from './sources.ts'
 import { symbolize } from './symbolize.ts'
 import type { ModuleSymbols } from './symbols.ts'
+import { fileUnwinder } from './unwind.ts'
 
 export interface NamedCapture {
   readonly description: CaptureDescription
@@ -119,7 +120,7 @@ async function capture(
     progress.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
   }, 1000)
   try {
-    const { raw, perf, trace, end } = await sample(description, signals, names)
+    const { raw, perf, trace, end } = await sample(description, signals, names, files)
     meter.stop()
     const counted = await counting?.stop()
     const between = samplingTime(perf ?? trace, end)
@@ -190,6 +191,7 @@ async function sample(
   description: CaptureDescription,
   { stop, discard }: CaptureSignals,
   names: NameSources,
+  files: ModuleFiles,
 ): Promise<Pick<NamedCapture, 'perf' | 'trace' | 'end'> & { raw: Profile }> {
   const failed = new AbortController()
   const running = await startCapture(description, {
@@ -202,6 +204,7 @@ async function sample(
       mapped: mappedNow(description.pid),
       onModule: (module: Module) => names.hold(module),
       onUse: (module: Module) => names.prepare(module),
+      unwinder: fileUnwinder(files, true),
     }
     const window = async () => {
       const { startedMs, endedMs } = await running.ended

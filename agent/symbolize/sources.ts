@@ -209,7 +209,7 @@ function identityOf(pid: number): { readonly uid: number; readonly nspid: number
 const maxVdsoBytes = 64 << 10
 
 /** The vdso is the same image in every process of this kernel, so our own is as good as the target's. */
-function readVdso(): Bytes | undefined {
+export function readVdso(): Bytes | undefined {
   try {
     const start = readVdsoStart()
     if (start === undefined) return undefined
