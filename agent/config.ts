@@ -22,6 +22,10 @@ export type Mode = (typeof modes)[number]
 export const tools = ['perf', 'py-spy', 'pprof', 'eventpipe'] as const
 export type Tool = (typeof tools)[number]
 
+/** How the callers of native code are found: by frame pointers, by copied stacks, or what suits it. */
+export const callGraphs = ['auto', 'fp', 'dwarf'] as const
+export type CallGraph = (typeof callGraphs)[number]
+
 // 999 Hz: above it the target is slowed by more than 4 %. Not 100 or 1000, so that the
 // samples do not fall in step with timers that tick at round rates.
 const maxHertz = 999
@@ -72,6 +76,7 @@ const schema = z.strictObject({
   hertz: z.coerce.number().int().min(1).max(maxHertz),
   mode: z.enum(modes),
   tool: z.enum(tools).optional(),
+  callGraph: z.enum(callGraphs),
   stat: flag,
   format: list,
   output: z.string().min(1).optional(),
@@ -93,6 +98,7 @@ const defaults = {
   duration: `${defaultDurationMs}ms`,
   hertz: defaultHertz,
   mode: 'cpu',
+  callGraph: 'auto',
   stat: false,
   format: ['svg', 'folded', 'json', 'pprof'],
   to: 'file:flamegraphs',

@@ -55,11 +55,14 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
   }
 }
 
+// Enough for all but a few stacks in a hundred; a larger copy costs the target and us as much more.
+const copiedBytes = 8192
+
 // The record FINISHED_INIT: type 82, a size of 8.
 const finishedInit = Buffer.from([82, 0, 0, 0, 0, 0, 8, 0])
 
 /** For the log and the manifest too: nothing in it is personal. */
-export function perfArguments({ pid, hertz, switches }: PerfCapture): string[] {
+export function perfArguments({ pid, hertz, callGraph, switches }: PerfCapture): string[] {
   return [
     'record',
     // Without this perf lingers for 0.9 s after the last sample.
@@ -68,13 +71,13 @@ export function perfArguments({ pid, hertz, switches }: PerfCapture): string[] {
     '--no-buildid-cache',
     // Not `cycles`: cpu-clock is there in every VM and gives exactly the rate that was asked.
     ...eventArguments(hertz, switches),
-    '--call-graph=fp',
+    callGraph === 'dwarf' ? `--call-graph=dwarf,${copiedBytes}` : '--call-graph=fp',
     // So that the times of samples can be compared with the target's CPU time.
     '--clockid=CLOCK_MONOTONIC',
     // 128 KiB a CPU: bytes arrive every 0.3 s from one busy core at 999 Hz, and a core that is
     // busy elsewhere for 0.1 s loses nothing. Switches come in bursts: 512 KiB. Both are within what
     // an unprivileged user may lock (516 KiB).
-    `--mmap-pages=${switches === undefined ? 32 : 128}`,
+    `--mmap-pages=${switches === undefined && callGraph !== 'dwarf' ? 32 : 128}`,
     `--pid=${pid}`,
     '--output=-',
   ]

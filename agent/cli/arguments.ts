@@ -11,6 +11,7 @@ const flags = {
   hertz: { type: 'string', short: 'F' },
   mode: { type: 'string', short: 'm' },
   tool: { type: 'string' },
+  'call-graph': { type: 'string' },
   stat: { type: 'boolean' },
   format: { type: 'string', short: 'f', multiple: true },
   output: { type: 'string', short: 'o' },
@@ -46,11 +47,12 @@ export interface Arguments {
 export function readArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv)
   const { config: file = process.env[configVariable], help, version, format, ...rest } = values
-  const { 'print-config': printConfig, 'print-patch': patch, all, ...settings } = rest
+  const { 'print-config': printConfig, 'print-patch': patch, all, ...more } = rest
+  const { 'call-graph': callGraph, ...settings } = more
   return {
     positionals,
     config: readConfig(
-      { ...settings, ...(format !== undefined && { format: format.join(',') }) },
+      { ...settings, callGraph, ...(format !== undefined && { format: format.join(',') }) },
       process.env,
       file === undefined ? {} : readConfigFile(file),
     ),

@@ -54,6 +54,8 @@ Without a PID it takes the only busy process, or lists the busy ones to choose f
       --tool NAME        the one to use                         (default by runtime)
       --pause            let py-spy stop the target for each sample (under 1 ms): no stack is lost
       --all              every busy process, side by side, each with its own receipt
+      --call-graph HOW   fp: frame pointers; dwarf: copied stacks, for code without them;
+                         auto: dwarf where callers are missing  (default auto)
       --stat             count instructions, cache misses, faults and switches beside it
 ${common}
 

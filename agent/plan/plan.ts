@@ -64,6 +64,7 @@ export function plan(
         hertz: Math.min(ask.hertz, strategy.maxHertz),
         durationMs: ask.durationMs,
         pause: ask.pause === true,
+        ...(ask.callGraph !== undefined && { callGraph: ask.callGraph }),
       }),
     ),
     exclusive: [...new Set(open.flatMap(({ strategy }) => strategy.exclusive ?? []))],

@@ -23,7 +23,7 @@ import { inflater } from './perf-inflate.ts'
 import { type RecordBytes, recordType } from './perf-records.ts'
 import { type PerfDataOptions, Session } from './perf-session.ts'
 import { RecordStream } from './perf-stream.ts'
-import type { PerfDataSummary } from './perf-summary.ts'
+import type { PerfCounts, PerfDataSummary } from './perf-summary.ts'
 import type { Window } from './perf-waiting.ts'
 import type { ProfileBuilder } from './profile.ts'
 
@@ -32,6 +32,8 @@ export type { PerfDataOptions, PerfDataSummary }
 export interface PerfDataReader {
   /** @throws {ProfilerError} `SP_PERF_DATA_MALFORMED` if no sample could be read from here on; not for a record. */
   push(chunk: Uint8Array): void
+  /** What has been counted so far. */
+  readonly counts: Readonly<PerfCounts>
   /**
    * Hands the weights to the builder. To be called once, when no more will come.
    *
@@ -62,6 +64,9 @@ export function perfDataReader(
       for (const _packed of recording.push(chunk)) {
         throw malformed('is compressed, which cannot be read while it is recorded: leave out -z')
       }
+    },
+    get counts() {
+      return recording.counts
     },
     end: window => recording.end(window),
   }
@@ -152,6 +157,10 @@ class Recording {
     this.#dataLeft -= data.length
     if (data.length > 0) yield* this.#records.push(data)
     if (data.length < rest.length) this.#gatherTail(rest.subarray(data.length))
+  }
+
+  get counts(): Readonly<PerfCounts> {
+    return this.#session.counts
   }
 
   pushInflated(piece: Uint8Array): void {

@@ -28,7 +28,7 @@ import {
 } from './perf-records.ts'
 import { entry, type SampleShape, writeSample } from './perf-sample.ts'
 import { type RootFrame, Stacks } from './perf-stacks.ts'
-import { noCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts'
+import { noCounts, type PerfCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts'
 import { Tasks, type Thread } from './perf-tasks.ts'
 import { Unwinding } from './perf-unwinding.ts'
 import { type Waiting, type Window, waitingOf } from './perf-waiting.ts'
@@ -97,6 +97,11 @@ export class Session {
     this.#waiting = waitingOf(this.#events.list, this.#waiting, this.#builder, thread =>
       this.#stacks.rootOf(thread),
     )
+  }
+
+  /** What has been counted so far. */
+  get counts(): Readonly<PerfCounts> {
+    return this.#counts
   }
 
   get hasEvents(): boolean {
@@ -195,6 +200,7 @@ export class Session {
     }
     if (shape.depth >= attr.maxStack) this.#counts.truncatedStacks++
     if (shape.userDepth > 0) this.#counts.userStacks++
+    this.#counts.userFrames += shape.userDepth
     if (shape.userDepth === 1 && !isUnwound) this.#counts.oneFrameUserStacks++
     const time = format.time < 0 ? noTime : this.#timeAt(words, start + format.time)
     if (time === noTime) {

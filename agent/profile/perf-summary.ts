@@ -32,6 +32,8 @@ export interface PerfCounts {
   /** Samples with a user stack, and those where it is one frame: no frame pointers, if they are many. */
   userStacks: number
   oneFrameUserStacks: number
+  /** Frames of all user stacks together. */
+  userFrames: number
   /** User stacks that the kernel sent later, in a record that we cannot read. */
   deferredStacks: number
 }
@@ -92,6 +94,7 @@ export function noCounts(): PerfCounts {
     truncatedStacks: 0,
     userStacks: 0,
     oneFrameUserStacks: 0,
+    userFrames: 0,
     deferredStacks: 0,
   }
 }

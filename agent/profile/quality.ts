@@ -30,6 +30,9 @@ export interface CaptureFacts {
   readonly stackLimit?: number | undefined
   /** Stacks were walked by frame pointers, so code without them loses its callers. */
   readonly framePointers?: boolean | undefined
+  /** Of stacks that were copied and walked by unwind tables: shares that ended with the copy, or on the way. */
+  readonly cutStacks?: number | undefined
+  readonly lostStacks?: number | undefined
   /** False where no call stacks were asked for, or where they have to be unwound first. */
   readonly hasStacks?: boolean | undefined
   /** Where waits were timed, not sampled: the share of the threads' time that is accounted for. */
@@ -162,7 +165,14 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
   judge(
     (shares.truncated ?? 0) >= limit.truncated.care,
     false,
-    `${roundPercent(shares.truncated ?? 0)} of the stacks reach the limit of ${facts.stackLimit} frames and are cut.`,
+    facts.cutStacks === undefined
+      ? `${roundPercent(shares.truncated ?? 0)} of the stacks reach the limit of ${facts.stackLimit} frames and are cut.`
+      : `${roundPercent(facts.cutStacks)} of the stacks are deeper than the 8 KB that were copied, and are cut.`,
+  )
+  judge(
+    (facts.lostStacks ?? 0) >= limit.shallow.care,
+    (facts.lostStacks ?? 0) >= limit.shallow.distrust,
+    `${roundPercent(facts.lostStacks ?? 0)} of the stacks end where no unwind table goes on, so callers are missing.`,
   )
   judge(
     (shares.shallow ?? 0) >= limit.shallow.care,
@@ -170,7 +180,7 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
     `${roundPercent(shares.shallow ?? 0)} of the user stacks are one frame deep, so callers are missing: ` +
       (facts.hasStacks === false
         ? 'they were not recorded by frame pointers (`perf record --call-graph fp`).'
-        : 'this is code without frame pointers.'),
+        : 'this is code without frame pointers (`--call-graph dwarf` finds its callers).'),
   )
 
   return {
@@ -256,6 +266,7 @@ function measure(profile: Profile, facts: CaptureFacts, column: number): Shares 
       .map(([reason, weight]) => ({ reason, share: share(weight) }))
       .sort((a, b) => b.share - a.share),
     ...(facts.stackLimit !== undefined && { truncated: share(truncated) }),
+    ...(facts.cutStacks !== undefined && { truncated: facts.cutStacks }),
     ...(facts.framePointers === true && { shallow: share(shallow, withUser) }),
   }
 }

@@ -5,7 +5,7 @@ import type { Segment } from '../capture/capture.ts'
 import type { Mode } from '../config.ts'
 import { type NettraceSummary, readNettrace } from './nettrace.ts'
 import { type PerfDataOptions, perfDataReader } from './perf-data.ts'
-import type { PerfDataSummary } from './perf-summary.ts'
+import type { PerfCounts, PerfDataSummary } from './perf-summary.ts'
 import type { Window } from './perf-waiting.ts'
 import { type Profile, ProfileBuilder } from './profile.ts'
 import { readerNamed } from './readers.ts'
@@ -27,12 +27,14 @@ export interface ReadOptions
 /**
  * @param options how a perf segment is read: told of each mapped file as soon as it is read of,
  *   while the target still lives, and of each that was sampled
+ * @param look shown what has been counted after each piece of a perf segment
  * @param window asked when all has come: when recording began and ended, on perf's clock
  */
 export async function readSegments(
   segments: AsyncIterable<Segment>,
   options: ReadOptions,
   window?: () => Promise<Window>,
+  look?: (counts: Readonly<PerfCounts>) => void,
 ): Promise<ReadCapture> {
   const builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
@@ -44,6 +46,7 @@ export async function readSegments(
       for await (const chunk of chunks) {
         isEmpty = false
         reader.push(chunk)
+        look?.(reader.counts)
       }
       // Nothing at all is how perf refuses: what it said tells why, not the header that is missing.
       if (!isEmpty) perf = reader.end(await window?.())

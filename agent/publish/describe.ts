@@ -65,6 +65,7 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
     startedAt: startedAt.toISOString(),
     durationMs,
     cpuSeconds: Math.round(cpuSeconds * 1000) / 1000,
+    ...(description.tool === 'perf' && { unwinding: unwindingOf(perf) }),
     ...(counters !== undefined && { counters }),
     remarks: [...context.remarks, ...captured.remarks, ...noCounters(settings, counters)],
     symbols: captured.symbols,
@@ -80,7 +81,8 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
     title: `${target.runtime} ${target.version} · pid ${target.pid}${container} · ${target.comm}`,
     subtitle: [
       `${record.incident} · ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`,
-      `${(durationMs / 1000).toFixed(1)} s ${howOften(captured)} · ${tool} ${captured.toolVersion} · ` +
+      `${(durationMs / 1000).toFixed(1)} s ${howOften(captured)} · ${tool} ${captured.toolVersion}` +
+        `${record.unwinding === undefined ? '' : `, ${record.unwinding}`} · ` +
         `${cpuSeconds.toFixed(2)} CPU-seconds` +
         (perf === undefined || perf.processes.length < 2
           ? ''
@@ -88,6 +90,10 @@ export function describeCapture(captured: NamedCapture, context: CaptureContext)
       ...(counters === undefined ? [] : [describeCounters(counters)]),
     ],
   }
+}
+
+function unwindingOf(perf: PerfDataSummary | undefined): 'frame pointers' | 'DWARF' {
+  return perf?.unwound === undefined ? 'frame pointers' : 'DWARF'
 }
 
 function noCounters({ stat }: Settings, counters: Counters | undefined): string[] {
@@ -141,8 +147,7 @@ export function describeRendering(
         requestedHertz: perf.events[0]?.hertz,
         throttled: perf.throttles,
         samples: perf.events[0]?.samples,
-        stackLimit: perfStackLimit,
-        framePointers: true,
+        ...unwindingFacts(perf),
         hasStacks: perf.hasStacks,
         ...waitingFacts(perf, profile),
       }),
@@ -192,10 +197,16 @@ function captureFacts({
     ...(perf.processes.length < 2 && { cpuSeconds }),
     samples: perf.samples,
     throttled: perf.throttles,
-    stackLimit: perfStackLimit,
-    framePointers: true,
+    ...unwindingFacts(perf),
     ...waitingFacts(perf, profile),
   }
+}
+
+/** Where callers come from, and what is missing of them. */
+function unwindingFacts({ unwound }: PerfDataSummary): Partial<CaptureFacts> {
+  if (unwound === undefined) return { stackLimit: perfStackLimit, framePointers: true }
+  const { whole, cut, lost } = unwound
+  return { cutStacks: cut / (whole + cut + lost), lostStacks: lost / (whole + cut + lost) }
 }
 
 /** What is different where waits were timed. */

@@ -39,6 +39,8 @@ export interface CaptureRecord {
   readonly durationMs?: number
   /** The target's CPU time while it was sampled. */
   readonly cpuSeconds?: number
+  /** How the callers of native code were found. */
+  readonly unwinding?: 'frame pointers' | 'DWARF'
   /** Of `perf stat` beside the capture. */
   readonly counters?: Counters
   readonly remarks: readonly string[]

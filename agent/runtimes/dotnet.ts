@@ -51,7 +51,7 @@ export const dotnetRuntime: Runtime = {
       ],
       capture: (facts, privileges, ask) => ({
         ...perfCapture(facts, privileges, ask),
-        methodNames: 'eventpipe',
+        methodNames: 'eventpipe' as const,
       }),
     },
     {

@@ -1,4 +1,8 @@
 // Everything else that is machine code: C, C++, Rust and their like, by perf.
+//
+// Compilers leave out frame pointers unless they are told to keep them, and then
+// a stack is one frame. Whether they did shows only in the samples, so the way of
+// unwinding is settled while it is sampled (symbolize/named-capture.ts).
 
 import { debugFilePath, type ProcessFacts } from '../target/facts.ts'
 import { perfObstacles, perfStrategy } from './perf-strategy.ts'
@@ -13,7 +17,16 @@ export const nativeRuntime: Runtime = {
     return { version: elf.machine, evidence: `runs ${executable ?? 'an ELF file'}` }
   },
 
-  strategies: [{ ...perfStrategy, obstacles }],
+  strategies: [
+    {
+      ...perfStrategy,
+      obstacles,
+      capture(facts, privileges, ask) {
+        const { callGraph = 'auto' } = ask
+        return { ...perfStrategy.capture(facts, privileges, ask), callGraph }
+      },
+    },
+  ],
 }
 
 function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {

@@ -24,20 +24,36 @@ export function perfCapture(
   ask: CaptureAsk,
 ): PerfCapture {
   const toolPath = tools.get('perf')!
-  const capture = { ...ask, tool: 'perf', toolPath, pid: facts.pid, countsCpuTime: true } as const
-  if (ask.mode === 'cpu') return { ...capture, event: 'cpu-clock' }
-  const period = switchPeriod(facts)
-  return { ...capture, event: 'context-switches', switches: { period, maxBytes: maxSwitchBytes } }
+  const callGraph = ask.callGraph === 'dwarf' ? 'dwarf' : 'fp'
+  const hertz = callGraph === 'dwarf' ? Math.min(ask.hertz, maxCopyingHertz) : ask.hertz
+  const { pid } = facts
+  const capture = { ...ask, hertz, tool: 'perf', toolPath, pid, callGraph } as const
+  if (ask.mode === 'cpu') return { ...capture, event: 'cpu-clock', countsCpuTime: true }
+  const period = switchPeriod(
+    facts,
+    callGraph === 'dwarf' ? mostCopiesPerSecond : mostStacksPerSecond,
+  )
+  return {
+    ...capture,
+    event: 'context-switches',
+    countsCpuTime: true,
+    switches: { period, maxBytes: maxSwitchBytes },
+  }
 }
+
+/** A copied stack is 8 KB: 0.8 MB a second from each busy core at this rate, 8 at ten times it. */
+export const maxCopyingHertz = 99
 
 // A stack at a switch costs the target some 2 µs, so this many are 2 % of a core.
 const mostStacksPerSecond = 10_000
+// A copied one is 8 KB, so this many are 8 MB.
+const mostCopiesPerSecond = 1000
 // Two million switches with their stacks: some ten seconds of our own CPU time to read.
 const maxSwitchBytes = 512 << 20
 
 /** Of how many switches one is looked at. Odd numbers with no small factor, so that no alternation is in step. */
-function switchPeriod(facts: ProcessFacts): number {
-  const needed = facts.switchesPerSecond() / mostStacksPerSecond
+function switchPeriod(facts: ProcessFacts, mostPerSecond: number): number {
+  const needed = facts.switchesPerSecond() / mostPerSecond
   return [1, 7, 31, 101].find(period => period >= needed) ?? 1009
 }
 
@@ -56,6 +72,13 @@ export function perfObstacles(
   }
   obstacles.push(...permissionObstacles(facts, privileges, ask))
   obstacles.push(...filesObstacles(facts, privileges, 'degrades'))
+  if (ask.callGraph === 'dwarf' && ask.hertz > maxCopyingHertz) {
+    obstacles.push({
+      effect: 'degrades',
+      what: `stacks are copied, 8 KB each: at ${maxCopyingHertz} Hz, not ${ask.hertz}`,
+      grant: '`--call-graph fp`, for code with frame pointers',
+    })
+  }
   if (ask.hertz > privileges.perfMaxHertz) {
     obstacles.push({
       effect: 'degrades',

@@ -5,12 +5,12 @@
 // the obstacles of every strategy and `plan` takes the first that nothing
 // blocks: the same function, so they cannot disagree.
 
-import type { Mode, Tool } from '../config.ts'
+import type { CallGraph, Mode, Tool } from '../config.ts'
 import type { Confinement } from '../target/confinement.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import type { Answers } from './answers.ts'
 
-export type { Mode, Tool }
+export type { CallGraph, Mode, Tool }
 
 export interface Detection {
   /** `3.11.7`; `unknown` when the process is ours but does not tell. */
@@ -52,6 +52,8 @@ export interface CaptureAsk {
   readonly durationMs: number
   /** The target may be stopped for the moment of each sample, where that makes stacks exact. */
   readonly pause?: boolean
+  /** Default: `auto`. */
+  readonly callGraph?: CallGraph
 }
 
 /** What stands in the way of a strategy, and the one thing that would remove it. */
@@ -76,6 +78,8 @@ export interface PerfCapture extends Description {
   readonly toolPath: string
   /** The runtime is asked for the names of the code that it made, over this protocol, when the sampling is over. */
   readonly methodNames?: 'eventpipe'
+  /** `auto`: by frame pointers, and by copied stacks when those show no callers. */
+  readonly callGraph: CallGraph
   /** Beside the CPU clock, every so many switches of a thread with their stacks, and the times of all. */
   readonly switches?: { readonly period: number; readonly maxBytes: number }
 }

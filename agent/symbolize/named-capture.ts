@@ -18,10 +18,12 @@ import type { Module, Profile } from '../profile/profile.ts'
 import { readSegments } from '../profile/read-segments.ts'
 import { arrangeWaiting } from '../profile/waiting.ts'
 import { withColumns } from '../profile/width.ts'
+import { maxCopyingHertz } from '../runtimes/perf-strategy.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
 import { readMaps } from '../target/procfs.ts'
+import { type CallGraphLook, lookForCallers } from './call-graph.ts'
 import { withMethodNames } from './method-names.ts'
 import { type ModuleFiles, moduleFiles } from './module-files.ts'
 import { type NameSources, nameSources, type UsedSource } from './sources.ts'
@@ -120,7 +122,13 @@ async function capture(
     progress.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
   }, 1000)
   try {
-    const { raw, perf, trace, end } = await sample(description, signals, names, files)
+    const {
+      raw,
+      perf,
+      trace,
+      end,
+      description: used,
+    } = await sampleWithCallers(description, signals, { names, files }, progress)
     meter.stop()
     const counted = await counting?.stop()
     const between = samplingTime(perf ?? trace, end)
@@ -137,7 +145,7 @@ async function capture(
     const profile = symbolize({ ...raw, loss }, symbolsOf)
     const { sources, problems } = names.used()
     return {
-      description,
+      description: used,
       toolVersion: (await toolVersion) ?? end.toolVersion ?? 'built in',
       profile,
       perf,
@@ -150,6 +158,7 @@ async function capture(
         ...remarksOn(description, end, { isStopped, targetEnded }),
         ...end.notes,
         ...(remark === undefined ? [] : [remark]),
+        ...unwindingRemarks(description, used),
         ...problems,
         ...(counted?.text === ''
           ? [`perf stat counted nothing: ${counted.said || 'it said nothing'}`]
@@ -186,17 +195,63 @@ async function symbolsFor(
   }
 }
 
+interface Sampled extends Pick<NamedCapture, 'description' | 'perf' | 'trace' | 'end'> {
+  readonly raw: Profile
+}
+
+interface Naming {
+  readonly names: NameSources
+  readonly files: ModuleFiles
+}
+
+/** Where the first stacks lack their callers, and we may choose, it is begun again with copied stacks. */
+async function sampleWithCallers(
+  description: CaptureDescription,
+  signals: CaptureSignals,
+  naming: Naming,
+  progress: Progress,
+): Promise<Sampled> {
+  if (description.tool !== 'perf' || description.callGraph !== 'auto') {
+    return { description, ...(await sample(description, signals, naming)) }
+  }
+  const byFramePointers = { ...description, callGraph: 'fp' } as const
+  const look = lookForCallers(description.durationMs)
+  try {
+    const sampled = await sample(byFramePointers, signals, naming, look)
+    return { description: byFramePointers, ...sampled }
+  } catch (error) {
+    if (!look.missing.aborted || signals.discard.aborted || signals.stop.aborted) throw error
+  }
+  const hertz = Math.min(description.hertz, maxCopyingHertz)
+  const copying = { ...description, callGraph: 'dwarf', hertz } as const
+  progress.state('unwinding', copiesStacks(hertz))
+  return { description: copying, ...(await sample(copying, signals, naming)) }
+}
+
+function copiesStacks(hertz: number): string {
+  return `Frame pointers show no callers: sampling anew with copied stacks, at ${hertz} Hz`
+}
+
+function unwindingRemarks(asked: CaptureDescription, used: CaptureDescription): string[] {
+  const isChanged =
+    asked.tool === 'perf' &&
+    used.tool === 'perf' &&
+    asked.callGraph === 'auto' &&
+    used.callGraph === 'dwarf'
+  return isChanged ? [`${copiesStacks(used.hertz)}.`] : []
+}
+
 /** A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched. */
 async function sample(
   description: CaptureDescription,
   { stop, discard }: CaptureSignals,
-  names: NameSources,
-  files: ModuleFiles,
+  { names, files }: Naming,
+  look?: CallGraphLook,
 ): Promise<Pick<NamedCapture, 'perf' | 'trace' | 'end'> & { raw: Profile }> {
   const failed = new AbortController()
   const running = await startCapture(description, {
     stop,
-    discard: AbortSignal.any([discard, failed.signal]),
+    discard: AbortSignal.any([discard, failed.signal, ...(look ? [look.missing] : [])]),
   })
   try {
     const options = {
@@ -210,9 +265,14 @@ async function sample(
       const { startedMs, endedMs } = await running.ended
       return { startNs: startedMs * 1e6, endNs: endedMs * 1e6 }
     }
-    const { profile, perf, trace } = await readSegments(running.segments, options, window)
+    const { profile, perf, trace } = await readSegments(
+      running.segments,
+      options,
+      window,
+      look?.see,
+    )
     const end = await running.ended
-    if (discard.aborted) throw discarded()
+    if (discard.aborted || look?.missing.aborted) throw discarded()
     return { raw: pictured(profile, description), perf, trace, end }
   } catch (error) {
     failed.abort()

@@ -109,6 +109,8 @@ class Walk {
       const next = row === undefined ? this.#byFramePointer() : this.#byRow(row)
       if (next === undefined) return this.#isCut && this.#stack.isFull ? 'cut' : 'lost'
       if (next === 0) return 'whole'
+      // What is mapped nowhere is no code: a register that was not saved, or a stack that is none.
+      if (this.#find(next - 1) === undefined) return 'lost'
       const after = this.#registers[this.#machine.stackPointer]!
       // A caller's frame lies above; only a leaf on aarch64 has none of its own.
       if (!(after > before) && frames > 0) return 'lost'

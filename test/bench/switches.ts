@@ -49,7 +49,7 @@ async function whileTimed<T>(pid: number, measure: () => Promise<T>): Promise<T>
     planned(pid, { tool: 'perf', mode: 'off-cpu', durationMs: 60_000 }),
     { stop: stop.signal, discard: new AbortController().signal },
   )
-  const read = readSegments(segments, {})
+  const read = readSegments(segments, { mode: 'off-cpu' })
   await sleep(settleMs)
   const measured = await measure()
   stop.abort()

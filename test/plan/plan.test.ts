@@ -39,7 +39,7 @@ describe('the mode', () => {
       plan(
         { ...facts, switchesPerSecond: () => 50_000 },
         fingerprint(facts),
-        { ...root, ...privileges },
+        { ...everything, ...privileges },
         { ...ask, mode, tool: 'perf' },
       ),
     )
