@@ -62,7 +62,13 @@ const copiedBytes = 8192
 const finishedInit = Buffer.from([82, 0, 0, 0, 0, 0, 8, 0])
 
 /** For the log and the manifest too: nothing in it is personal. */
-export function perfArguments({ pid, hertz, callGraph, switches }: PerfCapture): string[] {
+export function perfArguments({
+  pid,
+  hertz,
+  callGraph,
+  switches,
+  mostBufferPages,
+}: PerfCapture): string[] {
   return [
     'record',
     // Without this perf lingers for 0.9 s after the last sample.
@@ -75,9 +81,9 @@ export function perfArguments({ pid, hertz, callGraph, switches }: PerfCapture):
     // So that the times of samples can be compared with the target's CPU time.
     '--clockid=CLOCK_MONOTONIC',
     // 128 KiB a CPU: bytes arrive every 0.3 s from one busy core at 999 Hz, and a core that is
-    // busy elsewhere for 0.1 s loses nothing. Switches come in bursts: 512 KiB. Both are within what
-    // an unprivileged user may lock (516 KiB).
-    `--mmap-pages=${switches === undefined && callGraph !== 'dwarf' ? 32 : 128}`,
+    // busy elsewhere for 0.1 s loses nothing. Within what an unprivileged user may lock (516 KiB).
+    // Switches come in bursts and copied stacks are large: those need more.
+    `--mmap-pages=${switches === undefined && callGraph !== 'dwarf' ? 32 : mostBufferPages}`,
     `--pid=${pid}`,
     '--output=-',
   ]

@@ -5,7 +5,7 @@
 // Behind its chain such an entry carries
 //
 //     registers (two words each), the copied stack,
-//     bytes of the stack, whether it is all that was asked for, words of registers, words of the chain
+//     bytes of the stack, words of registers, words of the chain
 
 import type { Mapping } from './address-space.ts'
 import type { PerfAttr, SampleFormat } from './perf-attr.ts'
@@ -14,7 +14,7 @@ import { registersPlace } from './perf-sample-registers.ts'
 import type { Process } from './perf-tasks.ts'
 import type { UnwindEnd, UserUnwinder } from './user-stack.ts'
 
-const footerWords = 4
+const footerWords = 3
 const abi64 = 2
 
 /** What the walks of a recording came to. */
@@ -26,7 +26,7 @@ export function roomForUserStack(chainEnd: number, end: number): number {
 }
 
 /**
- * Writes registers and stack behind the chain at `to`. Always writes the last four words.
+ * Writes registers and stack behind the chain at `to`. Always writes the last three words.
  *
  * @returns how many words it wrote, or -1 if the sizes do not fit the sample
  */
@@ -43,7 +43,6 @@ export function writeUserStack(
   if (place < 0 || place + 2 > end) return -1
   let registers = 0
   let bytes = 0
-  let isFull = 0
   let at = to
   const abi = words[place]!
   let next = place + 2
@@ -62,13 +61,11 @@ export function writeUserStack(
     const after = stack + (size >> 2)
     if (size % 8 !== 0 || after + 2 > end) return -1
     bytes = Math.min(words[after]! >>> 0, size)
-    isFull = bytes === size ? 1 : 0
     for (let word = 0; word < bytes >> 2; word++) out[at++] = words[stack + word]!
   }
   out[at] = bytes
-  out[at + 1] = isFull
-  out[at + 2] = registers
-  out[at + 3] = chainWords
+  out[at + 1] = registers
+  out[at + 2] = chainWords
   return at + footerWords - to
 }
 
@@ -105,7 +102,7 @@ export class Unwinding {
   /** Makes a whole chain, in `this.words`, of an entry's `length` words at `at`. Gives its length in words. */
   chain(attr: PerfAttr, process: Process, words: Int32Array, at: number, length: number): number {
     const footer = at + length - footerWords
-    const [bytes, isFull, registers, chainWords] = words.subarray(footer, footer + footerWords)
+    const [bytes, registers, chainWords] = words.subarray(footer, footer + footerWords)
     let used = 0
     this.#reserve(chainWords! + 2)
     let isUser = false
@@ -134,7 +131,6 @@ export class Unwinding {
         words,
         at: stackAt,
         bytes: bytes!,
-        isFull: isFull === 1,
       },
       find,
       addresses,

@@ -17,9 +17,8 @@ export interface UserStack {
   /** Little-endian words, and where in `words` the copied stack begins. */
   readonly words: Int32Array
   readonly at: number
-  /** How many bytes there are. All that were asked for means that there may be more. */
+  /** How many bytes were copied: as many as were asked for, or up to a page that is not in memory. */
   readonly bytes: number
-  readonly isFull: boolean
 }
 
 /** How the walk ended: at the thread's start, at the end of the copy, or where nothing says how to go on. */

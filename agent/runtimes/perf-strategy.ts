@@ -20,14 +20,16 @@ export const perfStrategy: Strategy = {
 
 export function perfCapture(
   facts: ProcessFacts,
-  { tools }: Privileges,
+  { tools, capabilities }: Privileges,
   ask: CaptureAsk,
 ): PerfCapture {
   const toolPath = tools.get('perf')!
   const callGraph = ask.callGraph === 'dwarf' ? 'dwarf' : 'fp'
   const hertz = callGraph === 'dwarf' ? Math.min(ask.hertz, maxCopyingHertz) : ask.hertz
   const { pid } = facts
-  const capture = { ...ask, hertz, tool: 'perf', toolPath, pid, callGraph } as const
+  const mostBufferPages = capabilities.has('IPC_LOCK') ? 512 : unprivilegedPages
+  const common = { tool: 'perf', toolPath, pid, callGraph, mostBufferPages } as const
+  const capture = { ...ask, ...common, hertz }
   if (ask.mode === 'cpu') return { ...capture, event: 'cpu-clock', countsCpuTime: true }
   const period = switchPeriod(
     facts,
@@ -40,6 +42,10 @@ export function perfCapture(
     switches: { period, maxBytes: maxSwitchBytes },
   }
 }
+
+// Within the 516 KiB a CPU that anyone may lock (kernel.perf_event_mlock_kb). Four times as much bridges a
+// machine so full that perf itself waits for a core.
+const unprivilegedPages = 128
 
 /** A copied stack is 8 KB: 0.8 MB a second from each busy core at this rate, 8 at ten times it. */
 export const maxCopyingHertz = 99

@@ -80,6 +80,8 @@ export interface PerfCapture extends Description {
   readonly methodNames?: 'eventpipe'
   /** `auto`: by frame pointers, and by copied stacks when those show no callers. */
   readonly callGraph: CallGraph
+  /** Of 4 KB for each CPU: as much as may be locked, for what comes in bursts. */
+  readonly mostBufferPages: number
   /** Beside the CPU clock, every so many switches of a thread with their stacks, and the times of all. */
   readonly switches?: { readonly period: number; readonly maxBytes: number }
 }

@@ -107,7 +107,7 @@ class Walk {
       this.#registers[this.#machine.instruction] = address
       const row = this.#rowOf(isReturn ? address - 1 : address)
       const next = row === undefined ? this.#byFramePointer() : this.#byRow(row)
-      if (next === undefined) return this.#isCut && this.#stack.isFull ? 'cut' : 'lost'
+      if (next === undefined) return this.#isCut ? 'cut' : 'lost'
       if (next === 0) return 'whole'
       // What is mapped nowhere is no code: a register that was not saved, or a stack that is none.
       if (this.#find(next - 1) === undefined) return 'lost'

@@ -220,7 +220,7 @@ describe('a walk', () => {
     const memory = new Int32Array(words.flatMap(word => [word | 0, Math.floor(word / 2 ** 32) | 0]))
     const all = new Float64Array(33).fill(Number.NaN)
     for (const [register, value] of registers) all[register] = value
-    return { machine, registers: all, words: memory, at: 0, bytes: words.length * 8, isFull: false }
+    return { machine, registers: all, words: memory, at: 0, bytes: words.length * 8 }
   }
 
   test('on aarch64 goes by the link register first, and cuts signatures off', () => {
