@@ -31,15 +31,15 @@ export function perfCapture(
   const common = { tool: 'perf', toolPath, pid, callGraph, mostBufferPages } as const
   const capture = { ...ask, ...common, hertz }
   if (ask.mode === 'cpu') return { ...capture, event: 'cpu-clock', countsCpuTime: true }
-  const period = switchPeriod(
-    facts,
-    callGraph === 'dwarf' ? mostCopiesPerSecond : mostStacksPerSecond,
-  )
+  const switchesPerSecond = facts.switchesPerSecond()
+  const copyingPeriod = switchPeriod(switchesPerSecond / mostCopiesPerSecond)
+  const walkingPeriod = switchPeriod(switchesPerSecond / mostStacksPerSecond)
+  const period = callGraph === 'dwarf' ? copyingPeriod : walkingPeriod
   return {
     ...capture,
     event: 'context-switches',
     countsCpuTime: true,
-    switches: { period, maxBytes: maxSwitchBytes },
+    switches: { period, copyingPeriod, maxBytes: maxSwitchBytes },
   }
 }
 
@@ -58,8 +58,7 @@ const mostCopiesPerSecond = 1000
 const maxSwitchBytes = 512 << 20
 
 /** Of how many switches one is looked at. Odd numbers with no small factor, so that no alternation is in step. */
-function switchPeriod(facts: ProcessFacts, mostPerSecond: number): number {
-  const needed = facts.switchesPerSecond() / mostPerSecond
+function switchPeriod(needed: number): number {
   return [1, 7, 31, 101].find(period => period >= needed) ?? 1009
 }
 

@@ -83,7 +83,13 @@ export interface PerfCapture extends Description {
   /** Of 4 KB for each CPU: as much as may be locked, for what comes in bursts. */
   readonly mostBufferPages: number
   /** Beside the CPU clock, every so many switches of a thread with their stacks, and the times of all. */
-  readonly switches?: { readonly period: number; readonly maxBytes: number }
+  readonly switches?: {
+    readonly period: number
+    /** The same where stacks are copied, which are 40 times as large. */
+    readonly copyingPeriod: number
+    /** The capture ends there. */
+    readonly maxBytes: number
+  }
 }
 
 export interface PySpyCapture extends Description {

@@ -223,7 +223,13 @@ async function sampleWithCallers(
     if (!look.missing.aborted || signals.discard.aborted || signals.stop.aborted) throw error
   }
   const hertz = Math.min(description.hertz, maxCopyingHertz)
-  const copying = { ...description, callGraph: 'dwarf', hertz } as const
+  const { switches } = description
+  const copying = {
+    ...description,
+    callGraph: 'dwarf',
+    hertz,
+    ...(switches !== undefined && { switches: { ...switches, period: switches.copyingPeriod } }),
+  } as const
   progress.state('unwinding', copiesStacks(hertz))
   return { description: copying, ...(await sample(copying, signals, naming)) }
 }

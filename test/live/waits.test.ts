@@ -3,8 +3,11 @@
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { startCapture } from '../../agent/capture/drivers.ts'
+import { readSegments } from '../../agent/profile/read-segments.ts'
 import { buildGo, compile, describeWith, findOnPath, start } from '../apps/apps.ts'
 import { linesOf, type Published, profilersOf, publish, sp } from '../command.ts'
+import { planned } from '../planned.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const flags = ['-fno-optimize-sibling-calls', '-lpthread']
@@ -150,6 +153,24 @@ describeWith(['perf', 'cc', 'setpriv', 'root'], 'the time of threads', () => {
     expect(result.code).toBe(4)
     expect(result.stderr).toContain('add the capability PERFMON')
     expect(linesOf(result).at(-1)).toMatchObject({ error: { code: 'SP_NOT_PERMITTED' } })
+  })
+})
+
+describeWith(['perf', 'cc', 'setpriv', 'root'], 'a target that switches too often', () => {
+  test('is captured until there are too many bytes, and that is said', async () => {
+    const { pid } = await startWaits('switches', 20)
+    const described = planned(pid, { tool: 'perf', mode: 'off-cpu', durationMs: 15_000 })
+    if (described.tool !== 'perf') throw new Error('it is not perf')
+    const never = new AbortController().signal
+    const { segments, ended } = await startCapture(
+      { ...described, switches: { period: 1, copyingPeriod: 1, maxBytes: 2_000_000 } },
+      { stop: never, discard: never },
+    )
+    const { perf } = await readSegments(segments, {})
+    const { notes, startedMs, endedMs } = await ended
+    expect(notes.join()).toMatch(/^Stopped after \d+\.\d s: the target switches so often that 2 MB/)
+    expect(endedMs - startedMs).toBeLessThan(14_000)
+    expect(perf!.waiting!.switches).toBeGreaterThan(1000)
   })
 })
 

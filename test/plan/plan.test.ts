@@ -46,7 +46,11 @@ describe('the mode', () => {
 
   test.for(['off-cpu', 'both', 'wall'] as const)('%s times the switches of threads', mode => {
     const [capture] = planMode(mode).captures
-    expect(capture).toMatchObject({ tool: 'perf', mode, switches: { period: 7 } })
+    expect(capture).toMatchObject({
+      tool: 'perf',
+      mode,
+      switches: { period: 7, copyingPeriod: 101 },
+    })
   })
 
   test('cpu does not', () => {
