@@ -9,6 +9,8 @@
 // A name that ends in `*` is a prefix. Compilers append `.isra.0`,
 // `.constprop.0`, `.part.0` and `.cold`, and linkers `@plt`: those are cut first.
 
+import { nameTable } from './name-table.ts'
+
 /** The work, in the words that people read. */
 export type Work = 'garbage collection' | 'locks' | 'idle' | 'page faults'
 
@@ -309,23 +311,7 @@ export function isSharedName(name: string): boolean {
   return sharedNames.has(name) || name.startsWith('Builtins_')
 }
 
-const exact = new Map<string, Work>()
-const prefixes: { readonly prefix: string; readonly work: Work }[] = []
-for (const { work, names } of nameRows) {
-  for (const name of names) {
-    if (name.endsWith('*')) prefixes.push({ prefix: name.slice(0, -1), work })
-    else exact.set(name, work)
-  }
-}
-
 /** The work that a function of this name does, or undefined for the program's own. */
-export function workOf(name: string): Work | undefined {
-  const bare = bareName(name)
-  return exact.get(bare) ?? prefixes.find(({ prefix }) => bare.startsWith(prefix))?.work
-}
-
-/** A function's name without what compilers and linkers append. */
-export function bareName(name: string): string {
-  // No name in a table is half as long, and the suffixes stand at the end of short names only.
-  return name.slice(0, 200).replace(/(?:\.(?:isra|constprop|part|cold)\b|@).*$/s, '')
-}
+export const workOf: (name: string) => Work | undefined = nameTable(
+  nameRows.map(({ work, ...row }) => ({ ...row, means: work })),
+)

@@ -8,7 +8,7 @@
 //
 // A name that ends in `*` is a prefix.
 
-import { bareName } from './marks.ts'
+import { type NameRow, nameTable } from './name-table.ts'
 import { noCaller, type Profile } from './profile.ts'
 import { waitingEvents } from './waiting.ts'
 
@@ -39,15 +39,11 @@ export const idleWaits: ReadonlySet<Wait> = new Set([
   'blocked before the start',
 ])
 
-interface Row {
-  readonly wait: Wait
-  readonly why: string
-  readonly names: readonly string[]
-}
+type Row = NameRow<Wait>
 
 export const kernelWaits: readonly Row[] = [
   {
-    wait: 'disk',
+    means: 'disk',
     why: 'a page or a buffer that is read or written, and what file systems wait for themselves',
     names: [
       'io_schedule*',
@@ -68,7 +64,7 @@ export const kernelWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'network',
+    means: 'network',
     why: 'sockets of every family, local ones among them',
     names: [
       'tcp_*',
@@ -88,7 +84,7 @@ export const kernelWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'descriptors',
+    means: 'descriptors',
     why: 'epoll, poll, select and io_uring: nothing has come yet',
     names: [
       'ep_poll',
@@ -102,12 +98,12 @@ export const kernelWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'time to pass',
+    means: 'time to pass',
     why: 'sleep in all its forms',
     names: ['do_nanosleep', 'hrtimer_nanosleep', 'common_nsleep*', '__x64_sys_nanosleep'],
   },
   {
-    wait: 'pipes',
+    means: 'pipes',
     why: 'pipes, eventfd and terminals',
     names: [
       'pipe_*',
@@ -120,22 +116,22 @@ export const kernelWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'child processes',
+    means: 'child processes',
     why: 'wait, waitpid, waitid, and the child of a vfork',
     names: ['do_wait', 'kernel_wait*', 'wait_for_vfork_done', 'kernel_clone'],
   },
   {
-    wait: 'signals',
+    means: 'signals',
     why: 'sigwait, pause, and a process that was stopped',
     names: ['do_sigtimedwait', 'sigsuspend', '__x64_sys_pause', 'do_signal_stop', 'ptrace_stop'],
   },
   {
-    wait: 'a futex',
+    means: 'a futex',
     why: 'what locks, conditions and semaphores of programs are made of',
     names: ['futex_*', '__futex_*', 'do_futex'],
   },
   {
-    wait: 'a lock',
+    means: 'a lock',
     why: 'locks of the kernel: of the address space, of a directory, of a file',
     names: [
       'rwsem_down_*',
@@ -147,7 +143,7 @@ export const kernelWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'a core',
+    means: 'a core',
     why: 'preempted: the interrupt that took the core away, or a call that offered it',
     names: [
       'irqentry_exit*',
@@ -158,7 +154,7 @@ export const kernelWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'page faults',
+    means: 'page faults',
     why: 'memory that is brought in',
     names: ['handle_mm_fault', 'do_user_addr_fault', 'asm_exc_page_fault', 'do_swap_page'],
   },
@@ -167,7 +163,7 @@ export const kernelWaits: readonly Row[] = [
 /** Functions of a program or its libraries, for a futex, and for where the kernel's names are hidden. */
 export const userWaits: readonly Row[] = [
   {
-    wait: 'a lock',
+    means: 'a lock',
     why: 'mutexes of libc, the locks that let one thread of an interpreter run, monitors',
     names: [
       'pthread_mutex_*',
@@ -186,7 +182,7 @@ export const userWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'other threads',
+    means: 'other threads',
     why: 'conditions and semaphores: a worker that waits for work, or for an answer',
     names: [
       'pthread_cond_*',
@@ -206,7 +202,7 @@ export const userWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'descriptors',
+    means: 'descriptors',
     why: 'the same calls as in the kernel',
     names: [
       'epoll_wait',
@@ -220,12 +216,12 @@ export const userWaits: readonly Row[] = [
     ],
   },
   {
-    wait: 'time to pass',
+    means: 'time to pass',
     why: 'the same',
     names: ['nanosleep', 'clock_nanosleep*', '__clock_nanosleep*', 'usleep', 'sleep'],
   },
   {
-    wait: 'network',
+    means: 'network',
     why: 'the same',
     names: [
       'recv',
@@ -238,29 +234,15 @@ export const userWaits: readonly Row[] = [
       '__libc_accept*',
     ],
   },
-  { wait: 'child processes', why: 'the same', names: ['wait4', 'waitpid', '__waitpid', 'waitid'] },
+  { means: 'child processes', why: 'the same', names: ['wait4', 'waitpid', '__waitpid', 'waitid'] },
 ]
 
 type Table = (name: string) => Wait | undefined
 
-function tableOf(rows: readonly Row[]): Table {
-  const exact = new Map<string, Wait>()
-  const prefixes: { readonly prefix: string; readonly wait: Wait }[] = []
-  for (const { wait, names } of rows) {
-    for (const name of names) {
-      if (name.endsWith('*')) prefixes.push({ prefix: name.slice(0, -1), wait })
-      else exact.set(name, wait)
-    }
-  }
-  return name => {
-    // How glibc calls itself, past its own table of symbols.
-    const bare = bareName(name).replace(/^__GI_/, '')
-    return exact.get(bare) ?? prefixes.find(({ prefix }) => bare.startsWith(prefix))?.wait
-  }
-}
-
-export const waitInKernel: Table = tableOf(kernelWaits)
-export const waitInProgram: Table = tableOf(userWaits)
+export const waitInKernel: Table = nameTable(kernelWaits)
+const waitOfCall: Table = nameTable(userWaits)
+// How glibc calls itself, past its own table of symbols.
+export const waitInProgram: Table = name => waitOfCall(name.replace(/^__GI_/, ''))
 
 const rootWaits = new Map<string, Wait>([
   [waitingEvents.onCpu, 'on-CPU'],

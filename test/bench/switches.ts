@@ -4,16 +4,12 @@
 import { execFileSync, spawn } from 'node:child_process'
 import path from 'node:path'
 import readline from 'node:readline'
-import { startCapture } from '../../agent/capture/drivers.ts'
-import { readSegments } from '../../agent/profile/read-segments.ts'
-import { planned } from '../planned.ts'
 import { line } from './line.ts'
 import { median, scratchFolder } from './measure.ts'
+import { sleep, whileCaptured } from './while-captured.ts'
 
 const turns = 6
 const turnMs = 1000
-// perf takes half a second to begin and to end; nothing is measured then.
-const settleMs = 500
 
 const program = path.join(scratchFolder(), 'pingpong')
 const source = path.join(import.meta.dirname, 'pingpong.c')
@@ -37,27 +33,8 @@ for (const [what, work, most] of [
   const slowed: number[] = []
   for (let turn = 0; turn < turns; turn++) {
     const alone = await pace()
-    slowed.push(((await whileTimed(target.pid!, pace)) / alone - 1) * 100)
+    slowed.push(((await whileCaptured(target.pid!, { mode: 'off-cpu' }, pace)) / alone - 1) * 100)
   }
   target.kill('SIGKILL')
   line(`a target ${what} slowed by off-cpu`, Math.max(0, median(slowed)), '%', { most })
-}
-
-async function whileTimed<T>(pid: number, measure: () => Promise<T>): Promise<T> {
-  const stop = new AbortController()
-  const { segments, ended } = await startCapture(
-    planned(pid, { tool: 'perf', mode: 'off-cpu', durationMs: 60_000 }),
-    { stop: stop.signal, discard: new AbortController().signal },
-  )
-  const read = readSegments(segments, { mode: 'off-cpu' })
-  await sleep(settleMs)
-  const measured = await measure()
-  stop.abort()
-  await Promise.all([read, ended])
-  await sleep(settleMs)
-  return measured
-}
-
-function sleep(ms: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, ms))
 }

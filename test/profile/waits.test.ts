@@ -17,9 +17,9 @@ describe('names of waits', () => {
       [kernelWaits, waitInKernel],
       [userWaits, waitInProgram],
     ] as const) {
-      for (const { wait, names } of rows) {
+      for (const { means, names } of rows) {
         for (const name of names)
-          expect([name, tell(name.replace(/\*$/, ''))]).toEqual([name, wait])
+          expect([name, tell(name.replace(/\*$/, ''))]).toEqual([name, means])
       }
     }
   })
