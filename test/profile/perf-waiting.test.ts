@@ -2,7 +2,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { arrangeWaiting, type WaitingMode } from '../../agent/profile/waiting.ts'
-import { reading, stacksOf } from './perf-reading.ts'
+import { fixture, reading, stacksOf } from './perf-reading.ts'
 import {
   type AttrFields,
   bit,
@@ -11,6 +11,7 @@ import {
   exit,
   fork,
   header,
+  noise,
   record,
   type SampleFields,
   u32,
@@ -248,4 +249,59 @@ describe('with the CPU sampled too', () => {
 test('a recording that holds nothing but a sleeping thread is its whole window', async () => {
   const { profile } = await reading(Buffer.concat([header, event(everySwitch), name(10, 'a')]))
   expect(arrangeWaiting(profile)).toBe(profile)
+})
+
+/** Time between OUT and IN of one thread, from what perf prints: summed by hand, by whether it was preempted. */
+function sumByHand(text: string): { blocked: number; preempted: number } {
+  const sums = { blocked: 0, preempted: 0 }
+  let left: { kind: keyof typeof sums; time: bigint } | undefined
+  for (const line of text.split('\n')) {
+    const found = / (\d+)\.(\d{9}): PERF_RECORD_SWITCH (IN|OUT)( preempt)?/.exec(line)
+    if (found === null) continue
+    const time = BigInt(found[1]! + found[2]!)
+    if (found[3] === 'OUT') left = { kind: found[4] ? 'preempted' : 'blocked', time }
+    else if (left !== undefined) sums[left.kind] += Number(time - left.time)
+  }
+  return sums
+}
+
+describe('a real recording', () => {
+  const weightUnder = (lines: readonly string[], root: string) =>
+    lines
+      .filter(line => line.startsWith(`${root};`))
+      .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0)
+
+  test('comes to the times that perf prints, to the nanosecond', async () => {
+    const { profile, summary } = await reading(fixture('switches.data'))
+    const lines = stacksOf(arrangeWaiting(profile))
+    const byHand = sumByHand(fixture('switches.txt').toString())
+    // A last wait that had not ended is counted to the last record, which is its own.
+    expect(weightUnder(lines, '[off-CPU]')).toBe(byHand.blocked)
+    expect(weightUnder(lines, '[preempted]')).toBe(byHand.preempted)
+    const { windowNs, livedNs, onNs, blockedNs, preemptedNs, beforeNs } = summary.waiting!
+    expect(livedNs).toBe(2 * windowNs)
+    expect(onNs + blockedNs + preemptedNs + beforeNs).toBe(livedNs)
+    expect(lines).toContain(`[blocked before the start];forever ${windowNs}`)
+  })
+
+  test('that is cut or damaged anywhere gives a picture or a clear error', async () => {
+    const good = fixture('switches.data')
+    const random = noise(20_261_125)
+    for (let round = 0; round < 150; round++) {
+      const bytes = Buffer.from(
+        good.subarray(0, round % 3 === 0 ? random(good.length) : good.length),
+      )
+      for (let count = random(12); count > 0 && bytes.length > 200; count--) {
+        bytes[200 + random(bytes.length - 200)] = random(256)
+      }
+      try {
+        const { profile } = await reading(bytes)
+        for (const { self } of arrangeWaiting(profile).columns) {
+          expect(self.every(weight => weight >= 0)).toBe(true)
+        }
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'SP_PERF_DATA_MALFORMED' })
+      }
+    }
+  })
 })

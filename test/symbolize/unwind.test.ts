@@ -200,6 +200,22 @@ test('how the walks ended is counted: what is deeper than the copy is cut', asyn
   expect(summary.hasStacks).toBe(true)
 })
 
+test('copied stacks that are cut or damaged anywhere are walked to some end', async () => {
+  const good = fixture('walk.data')
+  const random = randomOf(11)
+  for (let round = 0; round < 60; round++) {
+    const bytes = Buffer.from(good.subarray(0, round % 3 === 0 ? random(good.length) : good.length))
+    for (let count = random(40); count > 0 && bytes.length > 400; count--) {
+      bytes[400 + random(bytes.length - 400)] = random(256)
+    }
+    try {
+      await reading(bytes, { unwinder: walkModule('walk') })
+    } catch (error) {
+      expect(error).toMatchObject({ code: 'SP_PERF_DATA_MALFORMED' })
+    }
+  }
+})
+
 test('without the program’s file the stack is where it was, and no more', async () => {
   const unwinder = userUnwinder(() => undefined)
   const { summary } = await reading(fixture('walk.data'), { unwinder })
