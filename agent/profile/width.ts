@@ -5,6 +5,7 @@
 // switches would show the scheduler and nothing else. The others stay as columns.
 
 import type { Profile } from './profile.ts'
+import { timeEvents } from './waiting.ts'
 
 // As perf names them, modifiers (`:u`, `:ppp`) and hybrid PMUs included; `cpu` is pprof's.
 const cpuEvent = /^(?:cpu_(?:core|atom)\/)?(?:cpu-clock|task-clock|cycles|cpu-cycles|cpu)\b/
@@ -42,5 +43,9 @@ export function withColumns(profile: Profile, events: readonly string[]): Profil
 /** The events that the first column does not show, in their order. */
 export function otherEvents(profile: Profile, column = 0): string[] {
   const drawn = profile.columns[column]!.event
-  return [...new Set(profile.columns.map(({ event }) => event))].filter(event => event !== drawn)
+  // Of all the time of threads the two halves are parts, and in the picture.
+  const parts = drawn === timeEvents.wall ? Object.values<string>(timeEvents) : [drawn]
+  return [...new Set(profile.columns.map(({ event }) => event))].filter(
+    event => !parts.includes(event),
+  )
 }
