@@ -50,7 +50,11 @@ const unprivilegedPages = 128
 /** A copied stack is 8 KB: 0.8 MB a second from each busy core at this rate, 8 at ten times it. */
 export const maxCopyingHertz = 99
 
-// A stack at a switch costs the target some 2 µs, so this many are 2 % of a core.
+// Measured on a VM: the two records of a switch take 1.5 µs, its stack as much again.
+const switchCostSeconds = 2e-6
+// 4 % of a core, as much as 999 Hz may take.
+const mostSwitchesUnfelt = 20_000
+// Of stacks alone this many are 2 % of a core.
 const mostStacksPerSecond = 10_000
 // A copied one is 8 KB, so this many are 8 MB.
 const mostCopiesPerSecond = 1000
@@ -77,6 +81,16 @@ export function perfObstacles(
   }
   obstacles.push(...permissionObstacles(facts, privileges, ask))
   obstacles.push(...filesObstacles(facts, privileges, 'degrades'))
+  const switchesPerSecond = ask.mode === 'cpu' ? 0 : facts.switchesPerSecond()
+  if (switchesPerSecond > mostSwitchesUnfelt) {
+    obstacles.push({
+      effect: 'degrades',
+      what:
+        `the target switches ${Math.round(switchesPerSecond / 1000)},000 times a second: ` +
+        `timing them slows it by some ${Math.round(switchesPerSecond * switchCostSeconds * 100)} % of a core`,
+      grant: '`--mode cpu`, which does not time them',
+    })
+  }
   if (ask.callGraph === 'dwarf' && ask.hertz > maxCopyingHertz) {
     obstacles.push({
       effect: 'degrades',

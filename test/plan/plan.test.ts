@@ -53,6 +53,13 @@ describe('the mode', () => {
     })
   })
 
+  test('of a target that switches all the time is said to slow it', () => {
+    expect(planMode('off-cpu').remarks.join()).toMatch(
+      /switches 50,000 times a second: timing them slows it by some 10 % of a core/,
+    )
+    expect(planMode('cpu').remarks).not.toContainEqual(expect.stringContaining('switches'))
+  })
+
   test('cpu does not', () => {
     expect(planMode('cpu').captures[0]).not.toHaveProperty('switches')
   })
