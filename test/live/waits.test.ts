@@ -56,9 +56,12 @@ describeWith(['perf', 'cc', 'setpriv', 'root'], 'the time of threads', () => {
     const resting = shareOfThread(published, 'waits', '[off-CPU]', 'rest')
     expect(resting).toBeGreaterThan(shares.get('rest')! * 0.75)
     expect(resting).toBeLessThan(shares.get('rest')! * 1.25)
-    const working = shareOfThread(published, 'waits', '[on-CPU]', 'work')
-    expect(working).toBeGreaterThan(shares.get('work')! * 0.75)
-    expect(working).toBeLessThan(shares.get('work')! * 1.25)
+    // How much of a core it gets changes with what else runs: the window's own account is the truth.
+    const { cpuSeconds } = published.receipt.record
+    const working = (published.folded.share('[on-CPU]') * published.folded.total) / 1e9
+    expect(working).toBeGreaterThan(cpuSeconds * 0.75)
+    expect(working).toBeLessThan(cpuSeconds * 1.25 + 0.05)
+    expect(shareOfThread(published, 'waits', '[on-CPU]', 'work')).toBeGreaterThan(0.05)
     expect(shareOfThread(published, 'forever', '[blocked before the start]')).toBe(1)
     expect(published.receipt.quality.accounted).toBeGreaterThan(0.99)
     // The window of two threads, each in whole.
