@@ -170,7 +170,7 @@ describeWith(['perf', 'py-spy', 'python3', 'setpriv'], 'py-spy', () => {
     const { pid } = startPython('burn.py', 60)
     await untilBusy(pid)
     const { receipt } = await publish(['record', `${pid}`, '-d', '500ms'], {
-      env: { PATH: pathWithout('py-spy') },
+      env: { PATH: pathWithout('py-spy'), SP_TOOLS_PATH: '' },
     })
     const remarks = receipt.record.remarks.join('\n')
     expect(remarks).toContain('py-spy is not used: py-spy is not installed here')
