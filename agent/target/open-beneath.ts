@@ -28,8 +28,7 @@ export function openBeneath(root: string, path: string): number {
  */
 export function pinBeneath(root: string, path: string): number {
   const names = path.split('/').filter(name => name !== '' && name !== '.')
-  if (names.length === 0 || names.includes('..') || path.includes('\0'))
-    throw refusal('EINVAL', path)
+  if (names.includes('..') || path.includes('\0')) throw refusal('EINVAL', path)
   let at = fs.openSync(root, O_PATH | O_DIRECTORY)
   try {
     for (const [index, name] of names.entries()) {
