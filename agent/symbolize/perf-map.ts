@@ -3,6 +3,8 @@
 //     3ef414c0 398 LazyCompile:*add /app/sum.js:3
 //     START SIZE NAME      START and SIZE in hexadecimal, the name to the end of the line
 //
+// HotSpot writes `0x` before both.
+//
 // Spec: tools/perf/Documentation/jit-interface.txt of Linux. The file is
 // /tmp/perf-PID.map, PID as the target itself sees it, and any runtime may write
 // whatever it likes: nobody checks it.
@@ -47,6 +49,7 @@ export function readPerfMap(bytes: Bytes): PerfMap {
   // One cursor for all lines: a function made anew for each costs more than what it reads.
   let at = 0
   const number = (chunk: Buffer, to: number) => {
+    if (chunk[at] === zero && chunk[at + 1] === letterX) at += 2
     const first = at
     let value = 0
     for (; at < to; at++) {
@@ -150,3 +153,5 @@ function eachLine(bytes: Bytes, visit: Visit): number {
 
 const newline = 0x0a
 const blank = 0x20
+const zero = 0x30
+const letterX = 0x78

@@ -35,6 +35,12 @@ test('an entry reaches from its start over its size', () => {
   expect(names('1000 10 f\n', [0xfff, 0x1000, 0x100f, 0x1010])).toBe('- f f -')
 })
 
+test('numbers may have 0x before them, as HotSpot writes them', () => {
+  const line = '0x00007fdf84eca240 0x0000000000000010 long Shares.mix(int)\n'
+  expect(names(line, [0x7fdf84eca240, 0x7fdf84eca250])).toBe('long Shares.mix(int) -')
+  expect(names('0x 10 f\n', [0, 0x10])).toBe('- -')
+})
+
 test('an entry that overlaps a newer one loses what the newer one covers', () => {
   expect(names('1000 40 old\n1010 10 new\n', [0x1000, 0x1010, 0x101f, 0x1020])).toBe(
     'old new new old',
