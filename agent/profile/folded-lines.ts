@@ -20,7 +20,7 @@ const rootTag = 0
 const calleeTag = 1
 
 /**
- * Adds every stack to the one column, `samples`. Blank lines and lines that
+ * Adds every stack to one column, `samples` if no other is named. Blank lines and lines that
  * begin with `# ` are skipped; any other line without a stack and a count is an
  * error, because to drop it would make every other share too large.
  *
@@ -33,8 +33,8 @@ export async function readFoldedLines(
   builder: ProfileBuilder,
   frameOf: FrameOf,
   emptyStack?: string,
+  column = builder.column('samples', 'samples'),
 ): Promise<void> {
-  const column = builder.column('samples', 'samples')
   const table = new ByteTable()
   const frameIds: number[] = []
   let lineNumber = 0

@@ -1,6 +1,7 @@
 // Which reader a file is for: told by what it says, never by what it is called.
 
 import { ProfilerError } from '../errors.ts'
+import { asprofWeights, readAsprof } from './asprof.ts'
 import { detectCpuProfile, readCpuProfile } from './cpuprofile.ts'
 import { toUtf8, utf16Of } from './encoding.ts'
 import { detectFolded, readFolded } from './folded.ts'
@@ -57,6 +58,12 @@ export const readers: readonly Reader[] = [
   { format: 'perf script', detect: detectPerfScript, read: alone(readPerfScript) },
   { format: 'py-spy raw', detect: detectPySpyRaw, read: alone(readPySpyRaw) },
   { format: 'folded', detect: detectFolded, read: alone(readFolded) },
+  // What it counts is not said in it: a driver knows, a file is read as any folded text.
+  ...asprofWeights.map(weight => ({
+    format: `asprof ${weight}`,
+    detect: () => false,
+    read: alone((chunks, builder) => readAsprof(chunks, builder, weight)),
+  })),
 ]
 
 /** A reader whose format says nothing of itself beside its samples. */

@@ -1,0 +1,96 @@
+// What async-profiler writes as `collapsed`, with `ann`: folded text in which a
+// mark says how a Java frame ran.
+//
+//     java/lang/Thread.run_[j];com/shop/Cart.total_[1];__memmove_avx_unaligned 12
+//     [http-nio-8080-exec-1 tid=71];java/lang/Thread.run_[0] 3
+//     com/shop/Cart.total_[j];java.lang.String_[i] 524312
+//
+// https://github.com/async-profiler/async-profiler/blob/master/docs/OutputFormats.md
+//
+// The traps: one file has one weight, which it does not name (samples, bytes or
+// nanoseconds: it was asked for); and of allocations and locks the leaf is a
+// class, marked `_[i]` or `_[k]`, although nothing is inlined and no kernel ran.
+//
+// Java names are written as people write them, `java.lang.Thread.run`. What the
+// JVM numbers at run time loses its number, `Cart$$Lambda`, `GeneratedMethodAccessor`:
+// it differs from pod to pod and from start to start, and would keep equal stacks
+// apart. `$Proxy12` keeps it, for another number there is another interface.
+
+import { readFoldedLines } from './folded-lines.ts'
+import { readFrameText } from './frame-text.ts'
+import type { Chunks } from './lines.ts'
+import type { Frame, FrameKind, ProfileBuilder } from './profile.ts'
+
+/**
+ * What the weights of a file may be. `events` counts allocations or locks, whose leaf is a class, and
+ * `samples` everything else.
+ */
+export const asprofWeights = ['samples', 'events', 'bytes', 'nanoseconds'] as const
+export type AsprofWeight = (typeof asprofWeights)[number]
+
+// As the columns of other formats are called.
+const columns = {
+  samples: ['samples', 'samples'],
+  events: ['samples', 'samples'],
+  bytes: ['alloc_space', 'bytes'],
+  nanoseconds: ['delay', 'nanoseconds'],
+} as const
+
+/**
+ * Reads async-profiler's collapsed stacks.
+ *
+ * @throws {ProfilerError} `SP_FOLDED_MALFORMED`, with the line's number.
+ */
+export function readAsprof(
+  chunks: Chunks,
+  builder: ProfileBuilder,
+  weight: AsprofWeight,
+): Promise<void> {
+  const frameOf = weight === 'samples' ? readSampled : readOccurred
+  const [event, unit] = columns[weight]
+  return readFoldedLines(chunks, builder, frameOf, emptyStack, builder.column(event, unit))
+}
+
+/** Of events whose stack could not be walked at all. */
+const emptyStack = 'without a stack'
+
+const javaKinds: ReadonlyMap<string, FrameKind> = new Map([
+  ['_[j]', 'jit'],
+  ['_[1]', 'jit'],
+  ['_[i]', 'inlined'],
+  ['_[0]', 'interpreted'],
+])
+
+function readSampled(text: string, isRoot: boolean): Frame {
+  const name = text.slice(0, -4)
+  const kind = javaKinds.get(text.slice(-4))
+  return kind === undefined || name === ''
+    ? readFrameText(text, isRoot)
+    : { name: withoutNumbers(name.replaceAll('/', '.')), kind }
+}
+
+function readOccurred(text: string, isRoot: boolean): Frame {
+  const name = text.slice(0, -4)
+  // `_[k]`: an object that did not fit into the thread's own buffer. It is as Java as the others.
+  return classMark.test(text) && isClass(name)
+    ? { name: withoutNumbers(name), kind: 'jit' }
+    : readSampled(text, isRoot)
+}
+
+const classMark = /_\[[ik]\]$/
+
+/** A method is written `java/lang/Thread.run`, a class `java.lang.Thread`, `Cart` or `int[]`. */
+function isClass(name: string): boolean {
+  return !name.includes('/') && (!name.includes('.') || /\[\]$|^(?:[a-z_]\w*\.)+[A-Z]/.test(name))
+}
+
+/** `$$Lambda$14/0x00000008000c9440`, `$$Lambda.0x…`, `LambdaForm$MH.0x…`, `GeneratedMethodAccessor12`. */
+function withoutNumbers(name: string): string {
+  if (!numbered.test(name)) return name
+  return name
+    .replace(/\$\$Lambda\$\d+/, '$$$$Lambda')
+    .replace(/[./](?:0x)?[0-9a-f]{8,16}(?=\.|$)/, '')
+    .replace(/(\bGenerated(?:Serialization)?(?:Method|Constructor)Accessor)\d+/, '$1')
+}
+
+const numbered = /\$\$Lambda|[./](?:0x)?[0-9a-f]{8,16}(?:\.|$)|Accessor\d/
