@@ -35,6 +35,7 @@ const exceptions = new Set([
   'target/facts.ts → symbolize/elf.ts',
   'runtimes/dotnet.ts → symbolize/elf.ts',
   'runtimes/go.ts → symbolize/elf.ts',
+  'runtimes/native-image.ts → symbolize/elf.ts',
 ])
 
 /** The only files that may import each package. */

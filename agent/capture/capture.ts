@@ -10,6 +10,8 @@ import type { ToolEnd } from './run.ts'
 export interface Segment {
   /** As the reader of it is called: see `profile/readers.ts`. */
   readonly format: string
+  /** It holds all that the segments before it held: they were a first look, and it takes their place. */
+  readonly supersedes?: boolean
   readonly chunks: AsyncIterable<Uint8Array>
 }
 

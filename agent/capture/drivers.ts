@@ -1,6 +1,7 @@
 // The drivers, one for each tool.
 
 import type { CaptureDescription, Tool } from '../runtimes/runtime.ts'
+import { captureAsprof } from './asprof.ts'
 import type { Capture, CaptureSignals, Driver } from './capture.ts'
 import { captureEventPipe } from './eventpipe.ts'
 import { capturePerf } from './perf.ts'
@@ -10,6 +11,7 @@ import { capturePySpy } from './py-spy.ts'
 type DescriptionFor<T extends Tool> = Extract<CaptureDescription, { readonly tool: T }>
 
 const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
+  asprof: captureAsprof,
   perf: capturePerf,
   pprof: capturePprof,
   eventpipe: captureEventPipe,

@@ -10,10 +10,13 @@
 import { ProfilerError } from '../errors.ts'
 import type { PerfCapture } from '../runtimes/runtime.ts'
 import type { CaptureEnd, Driver } from './capture.ts'
+import { writeJvmPerfMap } from './jvm-perf-map.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
 
 export const capturePerf: Driver<PerfCapture> = async (description, signals) => {
+  const map =
+    description.perfMap && (await writeJvmPerfMap(description.pid, description.perfMap.asTarget))
   const tool = await startTool({ path: description.toolPath, args: perfArguments(description) })
   const run = runFor(tool, description.durationMs, signals)
   const { maxBytes = Number.POSITIVE_INFINITY } = description.switches ?? {}
@@ -33,7 +36,8 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
       yield chunk
     }
   }
-  const ended = tool.ended.then((end): CaptureEnd => {
+  const finished = tool.ended.finally(() => map?.finish())
+  const ended = finished.then((end): CaptureEnd => {
     if (run.hung()) throw hungError('perf')
     if (!run.wasAsked() && end.exitCode !== 0) throw perfError(description, end)
     return {
@@ -42,7 +46,10 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
       startedMs: run.startedMs(),
       endedMs: run.endedMs(),
       loss: new Map(),
-      notes: notesOn(bytes, maxBytes, run.endedMs() - run.startedMs()),
+      notes: [
+        ...notesOn(bytes, maxBytes, run.endedMs() - run.startedMs()),
+        ...(map?.problem === undefined ? [] : [map.problem]),
+      ],
     }
   })
   // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.

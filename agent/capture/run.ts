@@ -19,6 +19,8 @@ export interface ToolCommand {
   readonly args: readonly string[]
   /** Given to the tool as descriptor 3. */
   readonly outputFd?: number
+  /** Variables that it needs beside PATH, LC_ALL and HOME. */
+  readonly env?: Readonly<Record<string, string>>
 }
 
 /** How a tool ended: the same shape for success and failure. */
@@ -64,7 +66,12 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
     detached: true,
     // It needs no variable of ours, and no locale that would change the words we look for.
     extendEnv: false,
-    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', LC_ALL: 'C', HOME: '/nonexistent' },
+    env: {
+      PATH: process.env.PATH ?? '/usr/bin:/bin',
+      LC_ALL: 'C',
+      HOME: '/nonexistent',
+      ...command.env,
+    },
   })
   let stderrTail = ''
   child.stderr?.setEncoding('utf8').on('data', (piece: string) => {

@@ -59,6 +59,7 @@ export function readPrivileges(pid: number, answers: Answers = unasked): Privile
         : answers.attach === 'allowed'),
     canOpenMemory,
     canReadFiles,
+    profilerLibrary: findLibrary(),
     // Signal 0 is sent to nobody: only the permission is looked at.
     canSignal: succeeds(() => process.kill(pid, 0)),
   }
@@ -92,6 +93,16 @@ export function findTool(tool: string): string | undefined {
     }
   }
   return undefined
+}
+
+/** Beside asprof, as async-profiler is packed: in `../lib`, or in the same folder. */
+function findLibrary(): string | undefined {
+  const asprof = findTool('asprof')
+  if (asprof === undefined) return undefined
+  const folder = path.dirname(fs.realpathSync(asprof))
+  return [path.join(folder, '../lib'), folder]
+    .map(each => path.join(each, 'libasyncProfiler.so'))
+    .find(file => succeeds(() => fs.accessSync(file, fs.constants.R_OK)))
 }
 
 function succeeds(attempt: () => unknown): boolean {

@@ -36,10 +36,11 @@ export async function readSegments(
   window?: () => Promise<Window>,
   look?: (counts: Readonly<PerfCounts>) => void,
 ): Promise<ReadCapture> {
-  const builder = new ProfileBuilder()
+  let builder = new ProfileBuilder()
   let perf: PerfDataSummary | undefined
   let trace: NettraceSummary | undefined
-  for await (const { format, chunks } of segments) {
+  for await (const { format, chunks, supersedes } of segments) {
+    if (supersedes) builder = new ProfileBuilder()
     if (format === 'perf.data') {
       const reader = perfDataReader(builder, options)
       let isEmpty = true

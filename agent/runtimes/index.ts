@@ -8,15 +8,21 @@ import type { ProcessFacts } from '../target/facts.ts'
 import { cpythonRuntime } from './cpython.ts'
 import { dotnetRuntime } from './dotnet.ts'
 import { goRuntime } from './go.ts'
+import { jvmRuntime } from './jvm.ts'
 import { nativeRuntime } from './native.ts'
+import { nativeImageRuntime } from './native-image.ts'
 import { nodeRuntime } from './node.ts'
+import { openj9Runtime } from './openj9.ts'
 import type { Detection, Runtime } from './runtime.ts'
 
 export const runtimes: readonly Runtime[] = [
+  jvmRuntime,
+  openj9Runtime,
   cpythonRuntime,
   nodeRuntime,
   dotnetRuntime,
   goRuntime,
+  nativeImageRuntime,
   nativeRuntime,
 ]
 

@@ -30,13 +30,8 @@ function kernelObstacles(privileges: Privileges, { mode }: CaptureAsk): Obstacle
   const effect = mode === 'cpu' ? 'degrades' : 'blocks'
   const missing =
     mode === 'cpu' ? 'kernel frames are left out' : 'switches of threads are not shown'
-  const { answers, confinement, capabilities, perfEventParanoid = 0 } = privileges
-  const isPrivileged = sampling.some(name => capabilities.has(name))
-  const isAllowed =
-    answers.perfKernel === 'unknown'
-      ? perfEventParanoid <= 1 || (isPrivileged && !confinement.isUserNamespace)
-      : answers.perfKernel === 'allowed'
-  if (!isAllowed) {
+  const { confinement, capabilities, perfEventParanoid = 0 } = privileges
+  if (!samplesKernel(privileges)) {
     // Capabilities of a user namespace are none over the kernel, however full the set looks.
     if (confinement.isUserNamespace) {
       const grant = '`hostUsers: true` and the capability PERFMON'
@@ -54,12 +49,21 @@ function kernelObstacles(privileges: Privileges, { mode }: CaptureAsk): Obstacle
   ]
 }
 
+/** Whether the kernel's side of the target can be sampled. */
+export function samplesKernel(privileges: Privileges): boolean {
+  const { answers, confinement, capabilities, perfEventParanoid = 0 } = privileges
+  if (answers.perfKernel !== 'unknown') return answers.perfKernel === 'allowed'
+  const isPrivileged = sampling.some(name => capabilities.has(name))
+  return perfEventParanoid <= 1 || (isPrivileged && !confinement.isUserNamespace)
+}
+
 type Refusal = Omit<Obstacle, 'effect'>
 
 /** Either of them lets perf sample every process, and past the filters of Docker and containerd. */
 const sampling = ['PERFMON', 'SYS_ADMIN']
 
-function samplingRefusal(facts: ProcessFacts, privileges: Privileges): Refusal | undefined {
+/** Why the target cannot be sampled at all; undefined where nothing says so. */
+export function samplingRefusal(facts: ProcessFacts, privileges: Privileges): Refusal | undefined {
   const { answers, capabilities, confinement, perfEventParanoid } = privileges
   if (answers.perfUser === 'allowed') return undefined
   if (confinement.sandbox === 'Fargate') {

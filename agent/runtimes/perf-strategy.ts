@@ -18,6 +18,17 @@ export const perfStrategy: Strategy = {
   capture: perfCapture,
 }
 
+/** The same strategy, where something is always missing. */
+export function degraded(strategy: Strategy, what: string, grant: string): Strategy {
+  return {
+    ...strategy,
+    obstacles: (facts, privileges, ask) => [
+      ...strategy.obstacles(facts, privileges, ask),
+      { effect: 'degrades', what, grant },
+    ],
+  }
+}
+
 export function perfCapture(
   facts: ProcessFacts,
   { tools, capabilities }: Privileges,

@@ -36,6 +36,8 @@ export interface Privileges {
   readonly perfMaxHertz: number
   /** Where each tool was found; a tool that is missing has no entry. */
   readonly tools: ReadonlyMap<Tool, string>
+  /** What asprof has loaded into the target; undefined where it is not beside it. */
+  readonly profilerLibrary?: string | undefined
   /** Whether the kernel lets us read the target's memory (process_vm_readv) and attach to it. */
   readonly canAttach: boolean
   /** Whether /proc/PID/mem can be opened: as above, and its file's mode, which stops a root without DAC_OVERRIDE. */
@@ -90,6 +92,8 @@ export interface PerfCapture extends Description {
     /** The capture ends there. */
     readonly maxBytes: number
   }
+  /** Of a JVM that can be told to write its perf map, and how we connect to it. */
+  readonly perfMap?: { readonly asTarget: boolean }
 }
 
 export interface PySpyCapture extends Description {
@@ -119,8 +123,31 @@ export interface EventPipeCapture extends Description {
   readonly tool: 'eventpipe'
 }
 
+export interface AsprofCapture extends Description {
+  readonly tool: 'asprof'
+  readonly toolPath: string
+  readonly libraryPath: string
+  /** What the library is told at the start, as it writes it: `event=cpu-clock`, `alluser`. */
+  readonly options: readonly string[]
+  /** What its stacks are weighted by, beside samples. */
+  readonly unit?: 'bytes' | 'nanoseconds'
+  /** Perf events are opened by us and handed over, for the target may not. */
+  readonly handsOverPerf: boolean
+  /** The folder of the target's file system that takes files and lets them be executed. */
+  readonly folder: string
+  /** The JVM takes connections of its own user only, or we may not connect as we are. */
+  readonly asTarget: boolean
+  /** What was loaded before under the same path is the same library, even if its file is gone: so with glibc. */
+  readonly reusesLibrary: boolean
+}
+
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
-export type CaptureDescription = PerfCapture | PySpyCapture | PprofCapture | EventPipeCapture
+export type CaptureDescription =
+  | PerfCapture
+  | PySpyCapture
+  | PprofCapture
+  | EventPipeCapture
+  | AsprofCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */

@@ -67,17 +67,25 @@ export async function captureNamed(
   countWith?: string,
 ): Promise<NamedCapture> {
   const remarks: string[] = []
-  for (const [index, description] of captures.entries()) {
+  const left = [...captures]
+  for (let description = left.shift(); description !== undefined; ) {
     try {
       const captured = await capture(description, target, signals, progress, countWith)
       return { ...captured, remarks: [...remarks, ...captured.remarks] }
     } catch (error) {
-      const next = captures[index + 1]
       if (!isToolFault(error)) throw error
       // A tool that is asked to stop while it starts has failed because of that.
       if (signals.stop.aborted) throw stoppedEarly()
+      // A tool that another holds, or whose target does not answer, fails in its other ways of sampling too.
+      const isOut = error.code === 'SP_TOOL_BUSY' || error.facts.everyWay === true
+      const { tool, event } = description
+      const next = left.find(each => !isOut || each.tool !== tool)
       if (next === undefined) throw error
-      const sentence = `${description.tool} failed, so ${next.tool} was used: ${error.message}`
+      left.splice(0, left.indexOf(next) + 1)
+      const [failed, used] =
+        next.tool === tool ? [`${tool} (${event})`, `${tool} (${next.event})`] : [tool, next.tool]
+      const sentence = `${failed} failed, so ${used} was used: ${error.message}`
+      description = next
       remarks.push(sentence)
       progress.state('fallback', sentence)
     }

@@ -15,13 +15,15 @@ import {
   sectionView,
 } from '../symbolize/elf.ts'
 import { type Bytes, fileBytes } from './bytes.ts'
-import { openBeneath } from './open-beneath.ts'
+import { openBeneath, pinBeneath } from './open-beneath.ts'
 import {
   isDumpable,
   type Listener,
   type Mapping,
   type Mount,
+  measureTickHertz,
   openExecutable,
+  pathOfDescriptor,
   readArguments,
   readContainerId,
   readEnvironmentVariable,
@@ -37,7 +39,7 @@ import {
   rootOf,
   type Stat,
   type Status,
-  sharesNetwork,
+  sharesNamespace,
 } from './procfs.ts'
 
 export interface ProcessFacts extends Stat, Status {
@@ -68,18 +70,26 @@ export interface ProcessFacts extends Stat, Status {
   readonly sharesNetwork: boolean
   /** Switches of its threads in a second, of now: takes a tenth of one to find out. */
   switchesPerSecond(): number
+  /** Whether its PID namespace is ours, so that its threads have the same numbers for us. */
+  readonly sharesPids: boolean
   /** TCP ports on which this very process listens; empty where its descriptors may not be read. */
   readonly listeners: readonly Listener[]
   /** One variable of the start environment; undefined when unset or not readable. */
   environment(name: string): string | undefined
   /** Whether the target's root has a regular file there. */
   hasFile(path: string): boolean
+  /** What the target's root has there, a symbolic link not followed; undefined where nothing can be seen. */
+  kindOf(path: string): 'file' | 'folder' | 'link' | 'socket' | 'other' | undefined
+  /** Whether we may put files into this folder of the target, and what stands there may be executed. */
+  takes(folder: string): { readonly files: boolean; readonly programs: boolean }
   /** The first bytes of a regular file in the target's root; undefined if there is none, or it may not be read. */
   readFile(path: string, maxBytes: number): Buffer | undefined
   /** The mount that holds this path of the target. */
   mountAt(path: string): Mount | undefined
   /** The first match in the read-only data of a mapped file (latin1), of its first 64 MB. */
   search(path: string, pattern: RegExp): RegExpExecArray | undefined
+  /** How often a second the kernel's timer ticks; takes up to 0.1 s to find out. */
+  kernelHertz(): number | undefined
   /** What could not be read, in words. */
   readonly denied: readonly string[]
 }
@@ -109,6 +119,7 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   let threadNames: readonly string[] | undefined
   let listeners: readonly Listener[] | undefined
   let switchesPerSecond: number | undefined
+  let tickHertz: { readonly value: number | undefined } | undefined
   try {
     const elf = fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd)))
     const hasAnonymousCode = maps.some(({ executable, inode, path }) => {
@@ -139,17 +150,33 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
         threadNames ??= attempt('threads', () => readThreadNames(pid)) ?? []
         return threadNames
       },
-      sharesNetwork: attempt('ns/net', () => sharesNetwork(pid)) ?? false,
+      sharesNetwork: attempt('ns/net', () => sharesNamespace(pid, 'net')) ?? false,
       switchesPerSecond: () => {
         switchesPerSecond ??= attempt('threads', () => measureSwitches(pid)) ?? 0
         return switchesPerSecond
       },
+      sharesPids: attempt('ns/pid', () => sharesNamespace(pid, 'pid')) ?? false,
       get listeners() {
         listeners ??= attempt('fd', () => readListeners(pid)) ?? []
         return listeners
       },
       environment: name => attempt('environ', () => readEnvironmentVariable(pid, name)),
       hasFile,
+      kindOf: path => withPinned(pid, path, fd => kindOf(fs.fstatSync(fd))),
+      takes: folder => {
+        const mount = attempt('mountinfo', () => readMount(pid, folder))
+        const files =
+          mount?.isReadOnly === false &&
+          withPinned(pid, folder, fd => {
+            fs.accessSync(pathOfDescriptor(fd), fs.constants.W_OK | fs.constants.X_OK)
+            return fs.fstatSync(fd).isDirectory()
+          }) === true
+        return { files, programs: files && !mount.isNoExec }
+      },
+      kernelHertz: () => {
+        tickHertz ??= { value: measureTickHertz() }
+        return tickHertz.value
+      },
       readFile: (path, maxBytes) => {
         try {
           const file = openBeneath(rootOf(pid), path)
@@ -208,6 +235,27 @@ function measureSwitches(pid: number): number {
   Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, switchesMs)
   const switches = readSwitches(pid) - before
   return Math.max(0, (switches * 1000) / (performance.now() - beganMs))
+}
+
+/** Undefined where it is not there, or may not be reached. */
+function withPinned<T>(pid: number, path: string, use: (fd: number) => T): T | undefined {
+  try {
+    const fd = pinBeneath(rootOf(pid), path)
+    try {
+      return use(fd)
+    } finally {
+      fs.closeSync(fd)
+    }
+  } catch {
+    return undefined
+  }
+}
+
+function kindOf(stat: fs.Stats): 'file' | 'folder' | 'link' | 'socket' | 'other' {
+  if (stat.isFile()) return 'file'
+  if (stat.isDirectory()) return 'folder'
+  if (stat.isSymbolicLink()) return 'link'
+  return stat.isSocket() ? 'socket' : 'other'
 }
 
 /** By the loader that the program asks for, which tells more surely than the names of what is mapped. */
