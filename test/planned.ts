@@ -10,8 +10,16 @@ export function planned(
   pid: number,
   ask: Partial<CaptureAsk> & { readonly tool?: Tool } = {},
 ): CaptureDescription {
+  return plannedAll(pid, ask)[0]!
+}
+
+/** With those that are there to fall back on. */
+export function plannedAll(
+  pid: number,
+  ask: Partial<CaptureAsk> & { readonly tool?: Tool } = {},
+): readonly CaptureDescription[] {
   const whole = { mode: 'cpu', hertz: 99, durationMs: 1000, ...ask } as const
   return withFacts(pid, facts => {
-    return plan(facts, fingerprint(facts), readPrivileges(pid), whole).captures[0]!
+    return plan(facts, fingerprint(facts), readPrivileges(pid), whole).captures
   })
 }

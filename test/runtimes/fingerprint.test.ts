@@ -7,6 +7,7 @@ import { describe, expect, test } from 'vitest'
 import { fingerprint } from '../../agent/runtimes/index.ts'
 import { withFacts } from '../../agent/target/facts.ts'
 import { compile, missing, start, startPython } from '../apps/apps.ts'
+import { compileJava, startJava } from '../apps/jvm.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const apps = path.resolve(import.meta.dirname, '../apps')
@@ -44,6 +45,18 @@ describe('fingerprint', () => {
     const [first] = await fingerprintOf(child.pid)
     expect(first).toMatchObject({ name: 'node', version: process.versions.node })
   })
+
+  test.skipIf(needs('java', 'javac') !== '')(
+    `a JVM, with its exact version${needs('java', 'javac')}`,
+    async () => {
+      const { pid } = await startJava(compileJava('Shares'), ['Shares', '30'])
+      const [first] = await fingerprintOf(pid)
+      expect(first).toMatchObject({ name: 'jvm', evidence: expect.stringContaining('libjvm.so') })
+      // `openjdk 17.0.15 2025-04-15`
+      const said = execFileSync('java', ['--version']).toString()
+      expect(said.split(' ')[1]).toBe(first!.version)
+    },
+  )
 
   test.skipIf(needs('go') !== '').each([
     ['as built', []],
