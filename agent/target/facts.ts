@@ -25,6 +25,7 @@ import {
   openExecutable,
   pathOfDescriptor,
   readArguments,
+  readChildren,
   readContainerId,
   readEnvironmentVariable,
   readExecutable,
@@ -32,11 +33,13 @@ import {
   readMaps,
   readMount,
   readSecurityLabel,
+  readSockets,
   readStat,
   readStatus,
   readSwitches,
   readThreadNames,
   rootOf,
+  type Socket,
   type Stat,
   type Status,
   sharesNamespace,
@@ -72,6 +75,9 @@ export interface ProcessFacts extends Stat, Status {
   switchesPerSecond(): number
   /** Whether its PID namespace is ours, so that its threads have the same numbers for us. */
   readonly sharesPids: boolean
+  /** TCP sockets of its network namespace, whoever has them. */
+  readonly sockets: readonly Socket[]
+  readonly children: readonly Child[]
   /** TCP ports on which this very process listens; empty where its descriptors may not be read. */
   readonly listeners: readonly Listener[]
   /** One variable of the start environment; undefined when unset or not readable. */
@@ -92,6 +98,14 @@ export interface ProcessFacts extends Stat, Status {
   kernelHertz(): number | undefined
   /** What could not be read, in words. */
   readonly denied: readonly string[]
+}
+
+/** A process that the target started. */
+export interface Child {
+  readonly pid: number
+  readonly cpuTicks: number
+  /** As of the target's own; undefined also where it may not be read. */
+  environment(name: string): string | undefined
 }
 
 /**
@@ -120,6 +134,8 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
   let listeners: readonly Listener[] | undefined
   let switchesPerSecond: number | undefined
   let tickHertz: { readonly value: number | undefined } | undefined
+  let sockets: readonly Socket[] | undefined
+  let children: readonly Child[] | undefined
   try {
     const elf = fd === undefined ? undefined : attempt('executable', () => readElf(fileBytes(fd)))
     const hasAnonymousCode = maps.some(({ executable, inode, path }) => {
@@ -156,6 +172,14 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
         return switchesPerSecond
       },
       sharesPids: attempt('ns/pid', () => sharesNamespace(pid, 'pid')) ?? false,
+      get sockets() {
+        sockets ??= attempt('net', () => readSockets(pid)) ?? []
+        return sockets
+      },
+      get children() {
+        children ??= readChildren(pid).flatMap(child => childFacts(child))
+        return children
+      },
       get listeners() {
         listeners ??= attempt('fd', () => readListeners(pid)) ?? []
         return listeners
@@ -256,6 +280,28 @@ function kindOf(stat: fs.Stats): 'file' | 'folder' | 'link' | 'socket' | 'other'
   if (stat.isDirectory()) return 'folder'
   if (stat.isSymbolicLink()) return 'link'
   return stat.isSocket() ? 'socket' : 'other'
+}
+
+function childFacts(pid: number): Child[] {
+  try {
+    const { cpuTicks } = readStat(pid)
+    return [
+      {
+        pid,
+        cpuTicks,
+        environment: name => {
+          try {
+            return readEnvironmentVariable(pid, name)
+          } catch {
+            return undefined
+          }
+        },
+      },
+    ]
+  } catch {
+    // It ended while we looked.
+    return []
+  }
 }
 
 /** By the loader that the program asks for, which tells more surely than the names of what is mapped. */

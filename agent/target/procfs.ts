@@ -102,6 +102,27 @@ export function listPids(): number[] {
     .map(Number)
 }
 
+/** Processes that it started and that still run; empty where the kernel does not list them. */
+export function readChildren(pid: number): number[] {
+  const threads = attempt(() => fs.readdirSync(`/proc/${pid}/task`)) ?? []
+  return threads.slice(0, maxThreads).flatMap(thread => {
+    const text = attempt(() => readProc(pid, `task/${thread}/children`, 64 * 1024).toString())
+    return (text ?? '').split(' ').filter(Boolean).map(Number)
+  })
+}
+
+/** Seconds since boot, on the clock of `startTicks`. */
+export function readUptime(): number {
+  return Number(fs.readFileSync('/proc/uptime', 'latin1').split(' ')[0])
+}
+
+/** The CPU time of one of its threads, in ticks; undefined when that thread is gone. */
+export function readThreadTicks(pid: number, thread: number): number | undefined {
+  const text = attempt(() => readProc(pid, `task/${thread}/stat`, 4096).toString('latin1'))
+  const fields = text?.slice(text.lastIndexOf(')') + 2).split(' ')
+  return fields && Number(fields[11]) + Number(fields[12])
+}
+
 /** The arguments as the process shows them: for fingerprints, never to be published. */
 export function readArguments(pid: number): string[] {
   const text = readProc(pid, 'cmdline', 64 * 1024).toString('utf8')
@@ -169,31 +190,55 @@ export interface Listener {
   readonly port: number
 }
 
+/** A TCP socket of a network namespace, whoever has it. */
+export interface Socket extends Listener {
+  readonly state: 'listening' | 'connected' | 'other'
+  /** 0 when no process has it any more. */
+  readonly inode: number
+}
+
 /**
  * The TCP ports on which this very process listens, in its own network namespace.
  *
  * @throws {ProfilerError} `SP_NOT_PERMITTED` where its descriptors may not be read
  */
 export function readListeners(pid: number): Listener[] {
-  const own = new Set<string>()
+  const own = new Set<number>()
   for (const fd of withReason(pid, () => fs.readdirSync(`/proc/${pid}/fd`))) {
     const link = attempt(() => fs.readlinkSync(`/proc/${pid}/fd/${fd}`))
     const inode = /^socket:\[(\d+)\]$/.exec(link ?? '')?.[1]
-    if (inode !== undefined) own.add(inode)
+    if (inode !== undefined) own.add(Number(inode))
   }
+  return readSockets(pid)
+    .filter(({ state, inode }) => state === 'listening' && own.has(inode))
+    .map(({ address, port }) => ({ address, port }))
+}
+
+/** All TCP sockets of the network namespace that the process is in. Needs no permission. */
+export function readSockets(pid: number): Socket[] {
   return ['tcp', 'tcp6'].flatMap(table => {
     const text = attempt(() => readProc(pid, `net/${table}`, maxSocketBytes).toString('latin1'))
     return (text ?? '').split('\n').flatMap(line => {
-      const [, local, , state, , , , , , inode] = line.trim().split(/\s+/)
-      if (state !== listening || local === undefined || !own.has(inode ?? '')) return []
-      const [address, port] = local.split(':') as [string, string]
-      return [{ address: readAddress(address), port: Number.parseInt(port, 16) }]
+      const [, local, , state = '', , , , , , inode] = line.trim().split(/\s+/)
+      const [address, port] = (local ?? '').split(':')
+      if (inode === undefined || port === undefined) return []
+      return [
+        {
+          address: readAddress(address!),
+          port: Number.parseInt(port, 16),
+          state: socketStates.get(state) ?? ('other' as const),
+          inode: Number(inode),
+        },
+      ]
     })
   })
 }
 
-// TCP_LISTEN of the kernel's tcp_states.h.
-const listening = '0A'
+// TCP_LISTEN and TCP_ESTABLISHED of the kernel's tcp_states.h.
+const socketStates: ReadonlyMap<string, Socket['state']> = new Map([
+  ['0A', 'listening'],
+  ['01', 'connected'],
+])
 // 100,000 connections of 150 bytes each.
 const maxSocketBytes = 16 << 20
 
