@@ -12,7 +12,8 @@
 // run time in the end, so functions of a script are `jit`; what has no script
 // (built-ins, the garbage collector, `(program)`) is `native`.
 //
-// `(idle)` is no work and is left out, with a note; the other two stay.
+// `(idle)` is no work and is left out, with a note; the other two stay. In a profile
+// of all time it stays as well.
 
 import { fileURLToPath } from 'node:url'
 import { ProfilerError } from '../errors.ts'
@@ -28,10 +29,59 @@ import { type Frame, noCaller, type ProfileBuilder } from './profile.ts'
 export async function readCpuProfile(chunks: Chunks, builder: ProfileBuilder): Promise<void> {
   const root = await readJson(chunks, 'SP_CPUPROFILE_MALFORMED')
   if (!isRecord(root)) throw malformed('it is not an object')
+  addProfile(root, builder, { ...everything, top: noCaller, event: 'cpu', notesIdle: true })
+}
+
+const everything = { longestUs: Number.POSITIVE_INFINITY, cpuUs: Number.POSITIVE_INFINITY }
+
+function numberOr(value: unknown, otherwise: number): number {
+  return typeof value === 'number' && value >= 0 ? value : otherwise
+}
+
+interface Options {
+  /** The stack under which all of it stands. */
+  readonly top: number
+  /** Of the columns; `wall` keeps what is idle. */
+  readonly event: 'cpu' | 'wall'
+  /** What one sample may stand for. */
+  readonly longestUs: number
+  /** What all that are not idle may stand for together. */
+  readonly cpuUs: number
+  readonly notesIdle: boolean
+}
+
+function addProfile(
+  root: Record<string, unknown>,
+  builder: ProfileBuilder,
+  options: Options,
+): void {
   const tree = readTree(root)
-  const stacks = buildStacks(tree, builder)
-  if (isNumbers(root['samples'])) addSamples(root, root['samples'], stacks, builder)
-  else addHits(tree, stacks, builder)
+  const stacks = buildStacks(tree, builder, options)
+  if (isNumbers(root['samples'])) addSamples(root, root['samples'], stacks, builder, options)
+  else addHits(tree, stacks, builder, options)
+}
+
+/**
+ * Reads what our own driver gives of one thread, which is the root of its stacks:
+ *
+ *     {"thread": "worker 1", "mode": "cpu", "longestUs": 3003, "cpuUs": 812345, "profile": {…}}
+ *
+ * V8 samples by the clock. In mode `wall` that is what is asked, and what is idle is kept. In mode `cpu` it is
+ * made CPU time: a sample stands for `longestUs` at most, because in a longer gap neither the thread nor the
+ * sampler had a core; and where the thread used less than all its samples stand for (`cpuUs`), as it waited for
+ * a core or in native code, all of them are made smaller by that.
+ *
+ * @throws as `readCpuProfile`
+ */
+export async function readThreadCpuProfile(chunks: Chunks, builder: ProfileBuilder): Promise<void> {
+  const root = await readJson(chunks, 'SP_CPUPROFILE_MALFORMED')
+  if (!isRecord(root) || !isRecord(root['profile'])) throw malformed('it has no profile')
+  const name = textOf(root['thread']) || 'unnamed thread'
+  const top = builder.stack(noCaller, builder.frame({ name, kind: 'thread' }))
+  const event = root['mode'] === 'wall' ? 'wall' : 'cpu'
+  const longestUs = numberOr(root['longestUs'], everything.longestUs)
+  const cpuUs = event === 'wall' ? everything.cpuUs : numberOr(root['cpuUs'], everything.cpuUs)
+  addProfile(root['profile'], builder, { top, event, longestUs, cpuUs, notesIdle: false })
 }
 
 export function detectCpuProfile(head: Uint8Array): boolean | undefined {
@@ -110,10 +160,17 @@ function readNode(item: Record<string, unknown>, children: number[]): Node {
 }
 
 function frameOf(functionName: string, url: string, line: number): Frame {
-  const name = functionName || '(anonymous)'
-  if (url === '') return { name, kind: 'native' }
-  return { name, kind: 'jit', file: pathOf(url), ...(line > 0 && { line }) }
+  const isNamed = functionName !== '' && functionName !== anonymous
+  if (url === '') return { name: functionName || anonymous, kind: 'native' }
+  const file = pathOf(url)
+  const at = { file, ...(line > 0 && { line }) }
+  if (isNamed) return { name: functionName, kind: 'jit', ...at }
+  // Half of the functions of a service have no name: without its place each would be the same.
+  const place = file.slice(file.lastIndexOf('/') + 1) + (line > 0 ? `:${line}` : '')
+  return { name: `${anonymous} ${place}`, kind: 'jit', ...at }
 }
+
+const anonymous = '(anonymous)'
 
 function pathOf(url: string): string {
   if (!url.startsWith('file://')) return url
@@ -128,24 +185,33 @@ function pathOf(url: string): string {
 const idle = -2
 
 /** The stack of each node. What no root leads to has none. */
-function buildStacks({ nodes, roots }: Tree, builder: ProfileBuilder): Map<number, number> {
+function buildStacks(
+  { nodes, roots }: Tree,
+  builder: ProfileBuilder,
+  options: Options,
+): Map<number, number> {
   const stacks = new Map<number, number>()
-  const open: [id: number, caller: number][] = roots.map(id => [id, noCaller])
+  const open: [id: number, caller: number][] = roots.map(id => [id, options.top])
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [id, caller] = next
     const node = nodes.get(id)
     if (node === undefined || stacks.has(id)) continue
-    stacks.set(id, stackOf(node.frame, caller, builder))
+    stacks.set(id, stackOf(node.frame, caller, builder, options))
     const under = stacks.get(id)!
-    for (const child of node.children) open.push([child, under === idle ? noCaller : under])
+    for (const child of node.children) open.push([child, under === idle ? options.top : under])
   }
   return stacks
 }
 
-function stackOf(frame: Frame, caller: number, builder: ProfileBuilder): number {
-  if (caller === noCaller && frame.file === undefined) {
-    if (frame.name === '(root)') return noCaller
-    if (frame.name === '(idle)') return idle
+function stackOf(
+  frame: Frame,
+  caller: number,
+  builder: ProfileBuilder,
+  { top, event }: Options,
+): number {
+  if (caller === top && frame.file === undefined) {
+    if (frame.name === '(root)') return top
+    if (frame.name === '(idle)' && event === 'cpu') return idle
   }
   return builder.stack(caller, builder.frame(frame))
 }
@@ -155,11 +221,15 @@ function addSamples(
   samples: readonly number[],
   stacks: Map<number, number>,
   builder: ProfileBuilder,
+  { event, longestUs, cpuUs, notesIdle }: Options,
 ): void {
-  const durations = durationsOf(root, samples.length)
-  const time = durations === undefined ? -1 : builder.column('cpu', 'nanoseconds')
-  const count = builder.column('cpu', 'samples')
+  const durations = durationsOf(root, samples.length, longestUs * 1000)
+  const time = durations === undefined ? -1 : builder.column(event, 'nanoseconds')
+  const count = builder.column(event, 'samples')
   const rootStack = () => builder.stack(noCaller, builder.frame({ name: '(root)', kind: 'native' }))
+  const busyNs =
+    durations?.reduce((sum, ns, at) => sum + (stacks.get(samples[at]!) === idle ? 0 : ns), 0) ?? 0
+  const scale = Math.min(1, (cpuUs * 1000) / busyNs)
   let idleSamples = 0
   for (const [index, id] of samples.entries()) {
     let stack = stacks.get(id)
@@ -173,9 +243,9 @@ function addSamples(
     }
     if (stack === noCaller) stack = rootStack()
     builder.add(stack, count, 1)
-    if (durations !== undefined) builder.add(stack, time, durations[index]!)
+    if (durations !== undefined) builder.add(stack, time, Math.round(durations[index]! * scale))
   }
-  if (idleSamples > 0) {
+  if (idleSamples > 0 && notesIdle) {
     builder.note(
       `The thread was idle in ${idleSamples} of ${samples.length} samples, which are left out.`,
     )
@@ -183,7 +253,11 @@ function addSamples(
 }
 
 /** How long each sample lasted, in nanoseconds; undefined when the file does not say. */
-function durationsOf(root: Record<string, unknown>, length: number): Float64Array | undefined {
+function durationsOf(
+  root: Record<string, unknown>,
+  length: number,
+  longestNs: number,
+): Float64Array | undefined {
   const times = timesOf(root)
   if (times === undefined) return undefined
   if (times.length !== length) throw malformed(`${length} samples have ${times.length} times`)
@@ -192,7 +266,8 @@ function durationsOf(root: Record<string, unknown>, length: number): Float64Arra
   for (let index = 0; index < length; index++) {
     const next = index + 1 < length ? times[index + 1]! : end
     // Threads of V8 write their ticks out of order at times: time does not run backwards for that.
-    durations[index] = Math.max(0, next - times[index]!) * 1000 || 0
+    const ns = Math.max(0, next - times[index]!) * 1000 || 0
+    durations[index] = Math.min(longestNs, ns)
   }
   return durations
 }
@@ -217,12 +292,17 @@ function timesOf(root: Record<string, unknown>): Float64Array | undefined {
 }
 
 /** Without samples the tree itself says how often each function was the leaf. */
-function addHits({ nodes }: Tree, stacks: Map<number, number>, builder: ProfileBuilder): void {
-  const count = builder.column('cpu', 'samples')
+function addHits(
+  { nodes }: Tree,
+  stacks: Map<number, number>,
+  builder: ProfileBuilder,
+  { event, notesIdle }: Options,
+): void {
+  const count = builder.column(event, 'samples')
   for (const [id, stack] of stacks) {
     const { hitCount } = nodes.get(id)!
     if (hitCount > 0 && stack >= 0) builder.add(stack, count, hitCount)
-    else if (hitCount > 0 && stack === idle)
+    else if (hitCount > 0 && stack === idle && notesIdle)
       builder.note(`The thread was idle in ${hitCount} samples, which are left out.`)
   }
 }

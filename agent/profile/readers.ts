@@ -2,7 +2,7 @@
 
 import { ProfilerError } from '../errors.ts'
 import { asprofWeights, readAsprof } from './asprof.ts'
-import { detectCpuProfile, readCpuProfile } from './cpuprofile.ts'
+import { detectCpuProfile, readCpuProfile, readThreadCpuProfile } from './cpuprofile.ts'
 import { toUtf8, utf16Of } from './encoding.ts'
 import { detectFolded, readFolded } from './folded.ts'
 import { gunzip, isGzip } from './gunzip.ts'
@@ -54,6 +54,7 @@ export const readers: readonly Reader[] = [
   { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
   { format: 'pprof', detect: detectPprof, read: alone(readPprof) },
   { format: 'cpuprofile', detect: detectCpuProfile, read: alone(readCpuProfile) },
+  { format: 'cpuprofile of a thread', detect: () => false, read: alone(readThreadCpuProfile) },
   { format: 'speedscope', detect: detectSpeedscope, read: alone(readSpeedscope) },
   { format: 'perf script', detect: detectPerfScript, read: alone(readPerfScript) },
   { format: 'py-spy raw', detect: detectPySpyRaw, read: alone(readPySpyRaw) },

@@ -1,5 +1,9 @@
 import { expect, test } from 'vitest'
-import { detectCpuProfile, readCpuProfile } from '../../agent/profile/cpuprofile.ts'
+import {
+  detectCpuProfile,
+  readCpuProfile,
+  readThreadCpuProfile,
+} from '../../agent/profile/cpuprofile.ts'
 import { expectGolden, fixture, fixturesIn } from '../goldens.ts'
 import { folded, hostileNames, readWith } from '../stacks.ts'
 
@@ -44,7 +48,7 @@ test('a sample stands for the time until the next, the last one until the end', 
     ['cpu', 'samples'],
   ])
   expect(folded(profile)).toBe(
-    '(anonymous)_[j];serve_[j] 200000\n(anonymous)_[j];serve_[j];parse 100000\n(garbage collector) 100000\n(program) 100000\n',
+    '(anonymous) app.js:1_[j];serve_[j] 200000\n(anonymous) app.js:1_[j];serve_[j];parse 100000\n(garbage collector) 100000\n(program) 100000\n',
   )
 })
 
@@ -57,7 +61,7 @@ test('idle is left out and said, the program and the garbage collector stay', as
 test('a function has its file and the line where it starts, counted from 1', async () => {
   const { frames } = await read(small)
   expect(frames).toContainEqual({
-    name: '(anonymous)',
+    name: '(anonymous) app.js:1',
     kind: 'jit',
     file: '/srv/my shop/app.js',
     line: 1,
@@ -70,6 +74,46 @@ test('a function has its file and the line where it starts, counted from 1', asy
   })
   expect(frames).toContainEqual({ name: 'parse', kind: 'native' })
 })
+
+const thread = (more: object) => {
+  const value = { thread: 'worker 1', mode: 'cpu', profile: small, ...more }
+  return readWith(readThreadCpuProfile, JSON.stringify(value))
+}
+
+test('a thread is the root of its stacks, and what is idle has no note of each segment', async () => {
+  const profile = await thread({})
+  expect(profile.frames[0]).toEqual({ name: 'worker 1', kind: 'thread' })
+  expect(folded(profile)).toContain('worker 1;(program) 100000\n')
+  expect(folded(profile)).not.toContain('idle')
+  expect(profile.notes).toEqual([])
+})
+
+test('a thread in wall mode keeps what is idle', async () => {
+  const profile = await thread({ mode: 'wall', cpuUs: 1, longestUs: 1000 })
+  expect(profile.columns[0]).toMatchObject({ event: 'wall', unit: 'nanoseconds' })
+  expect(folded(profile)).toContain('worker 1;(idle) 100000\n')
+})
+
+test('a sample of a thread stands for no more than it may', async () => {
+  const profile = await thread({ longestUs: 120 })
+  expect(folded(profile)).toContain('serve_[j] 120000\n')
+})
+
+test('a thread that waited for a core stands for its CPU time', async () => {
+  // 500 us by the clock without the idle one.
+  const profile = await thread({ cpuUs: 250 })
+  expect(profile.columns[0]!.self.reduce((a, b) => a + b)).toBe(250_000)
+  expect(profile.columns[1]!.self.reduce((a, b) => a + b)).toBe(4)
+})
+
+test.for(['null', '{}', '{"profile":[]}', '{"thread":7,"profile":{"nodes":7}}'])(
+  'what is no profile of a thread is refused: %s',
+  async text => {
+    await expect(readWith(readThreadCpuProfile, text)).rejects.toMatchObject({
+      code: 'SP_CPUPROFILE_MALFORMED',
+    })
+  },
+)
 
 test('time does not run backwards', async () => {
   const profile = await read({ ...small, timeDeltas: [100, -50, 500, -400, 100] })
