@@ -24,6 +24,8 @@ export interface CaptureEnd extends ToolEnd {
   /** What the tool said that it could not sample. */
   readonly loss: ReadonlyMap<string, number>
   readonly notes: readonly string[]
+  /** Seconds that the samples stand for, of a tool that samples busy threads by the clock, not by CPU time. */
+  readonly sampledSeconds?: number
   /** What answered, where the tool is a protocol that we speak: the version that the runtime says. */
   readonly toolVersion?: string
 }

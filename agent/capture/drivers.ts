@@ -4,6 +4,7 @@ import type { CaptureDescription, Tool } from '../runtimes/runtime.ts'
 import { captureAsprof } from './asprof.ts'
 import type { Capture, CaptureSignals, Driver } from './capture.ts'
 import { captureEventPipe } from './eventpipe.ts'
+import { captureInspector } from './inspector.ts'
 import { capturePerf } from './perf.ts'
 import { capturePprof } from './pprof.ts'
 import { capturePySpy } from './py-spy.ts'
@@ -15,6 +16,7 @@ const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   perf: capturePerf,
   pprof: capturePprof,
   eventpipe: captureEventPipe,
+  inspector: captureInspector,
   'py-spy': capturePySpy,
 }
 

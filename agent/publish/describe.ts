@@ -178,14 +178,18 @@ function captureFacts({
   trace,
   profile,
   cpuSeconds,
+  end,
 }: NamedCapture): CaptureFacts {
   const { tool, event, countsCpuTime, hertz: requestedHertz } = description
   if (perf === undefined) {
+    // A thread that waits for a core is sampled by the clock as well: held against CPU time, its
+    // samples would look like too many.
+    const seconds = end.sampledSeconds ?? cpuSeconds
     return {
       tool,
       event,
       requestedHertz,
-      ...(countsCpuTime && { cpuSeconds }),
+      ...(countsCpuTime && { cpuSeconds: seconds }),
       ...(trace !== undefined && { stackLimit: nettraceStackLimit }),
     }
   }

@@ -141,6 +141,19 @@ export interface AsprofCapture extends Description {
   readonly reusesLibrary: boolean
 }
 
+export interface InspectorCapture extends Description {
+  readonly tool: 'inspector'
+  /** The pid as the target sees it itself: what it has to answer before anything is done. */
+  readonly nspid: number
+  readonly startTicks: number
+  /** Where it listens already; undefined where a signal has to open it, and we close it afterwards. */
+  readonly openAt: Endpoint | undefined
+  /** The port that it would open; 0 for one that the kernel chooses. */
+  readonly port: number
+  /** Its descriptors may be read, so that a socket can be told to be its own. */
+  readonly seesSockets: boolean
+}
+
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
 export type CaptureDescription =
   | PerfCapture
@@ -148,6 +161,7 @@ export type CaptureDescription =
   | PprofCapture
   | EventPipeCapture
   | AsprofCapture
+  | InspectorCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */

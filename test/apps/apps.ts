@@ -146,9 +146,10 @@ function debuggerPipes(name: string): string[] {
 export function start(
   file: string,
   args: readonly string[],
-  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  options: { cwd?: string; env?: NodeJS.ProcessEnv; stderr?: 'pipe' } = {},
 ): ChildProcess & { pid: number } {
-  const child = spawn(file, args, { ...options, stdio: ['ignore', 'pipe', 'inherit'] })
+  const { stderr = 'inherit', ...rest } = options
+  const child = spawn(file, args, { ...rest, stdio: ['ignore', 'pipe', stderr] })
   onTestFinished(() => {
     child.kill('SIGKILL')
   })

@@ -54,7 +54,16 @@ interface Capture {
 
 async function capture(pid: number): Promise<Capture> {
   const beganMs = performance.now()
-  const args = ['-d', `${durationSeconds}`, '-F', `${hertz}`, '--to', `file:${folder}`, '--json']
+  const args = [
+    '-d',
+    `${durationSeconds}`,
+    '-F',
+    `${hertz}`,
+    '--tool=perf',
+    '--to',
+    `file:${folder}`,
+    '--json',
+  ]
   const child = spawn(command, ['record', `${pid}`, ...args], {
     stdio: ['ignore', 'pipe', 'inherit'],
   })

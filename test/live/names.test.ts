@@ -19,10 +19,10 @@ const hertz = 999
 
 type Shares = readonly (readonly [name: string | RegExp, share: number])[]
 
-async function capture(pid: number): Promise<Published> {
+async function capture(pid: number, ...more: string[]): Promise<Published> {
   await untilBusy(pid)
   // So that a share of 30 % is known to ±3 % when the target has half a core.
-  return publish(['record', `${pid}`, '-d', '1.5', '-F', `${hertz}`])
+  return publish(['record', `${pid}`, '-d', '1.5', '-F', `${hertz}`, ...more])
 }
 
 function expectRight({ folded, receipt }: Published, shares: Shares): void {
@@ -129,7 +129,7 @@ describeWith(['perf', 'setpriv'], 'Node.js with a perf map', () => {
     const target = startNode(60)
     // Until the hot functions are compiled: the interpreter's own frames have no function's name.
     await sleep(1000)
-    const published = await capture(target.pid)
+    const published = await capture(target.pid, '--tool=perf')
     expectRight(published, [
       [/\bparse\b.*service\.js/, 0.7],
       [/\bencode\b.*service\.js/, 0.3],

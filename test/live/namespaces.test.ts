@@ -24,7 +24,7 @@ const needed = [
 ]
 
 function record(pid: number) {
-  return publish(['record', `${pid}`, '-d', '1', '-F', '999'], { under: asSidecar })
+  return publish(['record', `${pid}`, '-d', '1', '-F', '999', '--tool=perf'], { under: asSidecar })
 }
 
 describeWith(needed, 'a target in another mount namespace', () => {
