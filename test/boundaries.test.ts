@@ -34,6 +34,7 @@ const shared = ['errors.ts', 'config.ts', 'log.ts']
 const exceptions = new Set([
   'target/facts.ts → symbolize/elf.ts',
   'runtimes/dotnet.ts → symbolize/elf.ts',
+  'runtimes/bun.ts → symbolize/elf.ts',
   'runtimes/go.ts → symbolize/elf.ts',
   'runtimes/native-image.ts → symbolize/elf.ts',
 ])

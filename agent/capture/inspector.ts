@@ -23,6 +23,7 @@ import {
   type Segment,
 } from './capture.ts'
 import type { Answer } from './devtools.ts'
+import { startBeside } from './inspector-beside.ts'
 import { type Connection, connect } from './inspector-connection.ts'
 import { count, cpuNotes, idleNote, type Tally } from './inspector-notes.ts'
 import { profiledThreads, type ThreadProfile, type Threads } from './inspector-threads.ts'
@@ -46,15 +47,25 @@ export const captureInspector: Driver<InspectorCapture> = async (description, si
     await connection.close()
     throw error
   }
+  const isOver = new AbortController()
+  const stop = AbortSignal.any([signals.stop, isOver.signal])
+  const beside = await startBeside(description, { ...signals, stop })
   const segments = new Readable({ objectMode: true, read() {} })
   // Whoever reads it gets the error; nobody reading yet is no reason to crash.
   segments.on('error', () => {})
-  const run = sampleUntilEnd(description, signals, { connection, threads, isEnding, segments })
+  // perf begins a moment later, and both are of one window.
+  const begun = beside === undefined ? Promise.resolve() : beside.begun
+  const run = begun.then(() =>
+    sampleUntilEnd(description, signals, { connection, threads, isEnding, segments }),
+  )
   const ended = run.then(
     async (sampled): Promise<CaptureEnd> => {
       segments.push(null)
+      isOver.abort()
+      const problem = await beside?.ended
       return {
         ...sampled,
+        notes: [...sampled.notes, ...(problem === undefined ? [] : [problem])],
         exitCode: 0,
         signal: undefined,
         killed: signals.discard.aborted,
@@ -65,12 +76,20 @@ export const captureInspector: Driver<InspectorCapture> = async (description, si
       }
     },
     error => {
+      isOver.abort()
       segments.destroy(error)
       throw error
     },
   )
   ended.catch(() => {})
-  return { segments: segments as AsyncIterable<Segment>, ended }
+  return {
+    segments: (async function* () {
+      // First, so that its bytes are read as they come.
+      if (beside !== undefined) yield* beside.segments
+      yield* segments as AsyncIterable<Segment>
+    })(),
+    ended,
+  }
 }
 
 // A picture exists after the first; a target that dies takes at most the last with it, and each

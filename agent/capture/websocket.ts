@@ -64,7 +64,11 @@ export function openWebSocket(
         return
       }
       socket.off('data', onHead).off('error', onError).off('close', onClose)
-      resolve(converse(socket, handlers, head.subarray(end + 4)))
+      // What came behind the head is read when whoever waits for the connection has it.
+      socket.pause()
+      if (head.length > end + 4) socket.unshift(head.subarray(end + 4))
+      resolve(converse(socket, handlers))
+      setImmediate(() => socket.resume())
     }
     const onError = (error: Error) => {
       clearTimeout(timer)
@@ -106,11 +110,7 @@ const closing = 8
 const ping = 9
 const pong = 10
 
-function converse(
-  socket: net.Socket,
-  handlers: WebSocketHandlers,
-  first: Buffer,
-): LoopbackWebSocket {
+function converse(socket: net.Socket, handlers: WebSocketHandlers): LoopbackWebSocket {
   const waiting = new Pending()
   let wrong: string | undefined
   // The pieces of a message that has not ended.
@@ -145,7 +145,6 @@ function converse(
   // What is wrong with a connection ends it, and that is all there is to know.
   socket.on('error', () => {})
   socket.on('close', () => handlers.closed(wrong))
-  if (first.length > 0) setImmediate(onData, first)
   return {
     send: message => socket.write(frame(text, Buffer.from(message))),
     close() {

@@ -13,6 +13,7 @@ const flags = {
   tool: { type: 'string' },
   'call-graph': { type: 'string' },
   stat: { type: 'boolean' },
+  native: { type: 'boolean' },
   format: { type: 'string', short: 'f', multiple: true },
   output: { type: 'string', short: 'o' },
   to: { type: 'string' },

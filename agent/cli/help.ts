@@ -56,6 +56,7 @@ Without a PID it takes the only busy process, or lists the busy ones to choose f
       --all              every busy process, side by side, each with its own receipt
       --call-graph HOW   fp: frame pointers; dwarf: copied stacks, for code without them;
                          auto: dwarf where callers are missing  (default auto)
+      --native           also what runs outside JavaScript: native code, kernel, helper threads
       --stat             count instructions, cache misses, faults and switches beside it
 ${common}
 

@@ -65,6 +65,7 @@ export function plan(
         durationMs: ask.durationMs,
         pause: ask.pause === true,
         ...(ask.callGraph !== undefined && { callGraph: ask.callGraph }),
+        ...(ask.native === true && { native: true }),
       }),
     ),
     exclusive: [...new Set(open.flatMap(({ strategy }) => strategy.exclusive ?? []))],
@@ -78,6 +79,9 @@ export function plan(
       ),
       ...(ask.hertz > best.strategy.maxHertz
         ? [`${best.strategy.name} gives ${best.strategy.maxHertz} Hz at most, not ${ask.hertz}`]
+        : []),
+      ...(ask.native === true && !best.strategy.seesNative
+        ? [`${best.strategy.name} shows no native code, with --native or without`]
         : []),
       ...best.obstacles.map(({ what, grant }) => `${what} (to mend it: ${grant})`),
     ],

@@ -44,6 +44,7 @@ export const cpythonRuntime: Runtime = {
       tool: 'py-spy',
       modes: ['cpu', 'wall'],
       maxHertz: 999,
+      seesNative: false,
       obstacles: pySpyObstacles,
       capture: ({ pid }, { tools }, ask) => ({
         ...ask,

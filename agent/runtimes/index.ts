@@ -5,7 +5,9 @@
 // loaded it; `native` says yes to every ELF file, so it is last.
 
 import type { ProcessFacts } from '../target/facts.ts'
+import { bunRuntime } from './bun.ts'
 import { cpythonRuntime } from './cpython.ts'
+import { denoRuntime } from './deno.ts'
 import { dotnetRuntime } from './dotnet.ts'
 import { goRuntime } from './go.ts'
 import { jvmRuntime } from './jvm.ts'
@@ -20,6 +22,8 @@ export const runtimes: readonly Runtime[] = [
   openj9Runtime,
   cpythonRuntime,
   nodeRuntime,
+  denoRuntime,
+  bunRuntime,
   dotnetRuntime,
   goRuntime,
   nativeImageRuntime,

@@ -9,6 +9,7 @@
 // meets the first. Everything here is looked at before a signal is sent.
 
 import type { ProcessFacts } from '../target/facts.ts'
+import { perfCapture, perfObstacles } from './perf-strategy.ts'
 import type {
   CaptureAsk,
   Endpoint,
@@ -23,15 +24,19 @@ export const inspectorStrategy: Strategy = {
   tool: 'inspector',
   modes: ['cpu', 'wall'],
   maxHertz: 999,
+  seesNative: true,
+  // A second one in the same network finds it taken.
+  exclusive: 'the inspector port',
   obstacles,
   capture: inspectorCapture,
 }
 
 export function inspectorCapture(
   facts: ProcessFacts,
-  { canReadFiles }: Privileges,
+  privileges: Privileges,
   ask: CaptureAsk,
 ): InspectorCapture {
+  const withPerf = perfObstaclesOf(facts, privileges, ask)?.length === 0
   return {
     ...ask,
     tool: 'inspector',
@@ -42,17 +47,20 @@ export function inspectorCapture(
     countsCpuTime: ask.mode === 'cpu',
     openAt: openInspector(facts),
     port: portOf(facts),
-    seesSockets: canReadFiles,
+    perf: withPerf ? perfCapture(facts, privileges, ask) : undefined,
+    seesSockets: privileges.canReadFiles,
   }
 }
 
 // Bit 9 of the mask, for signal 10.
 const sigusr1 = 1n << 9n
 const defaultPort = 9229
+// What V8 calls the thread of its sampler. A continuous profiler in the process has one all the time.
+const profilerThread = 'v8:ProfEvntProc'
 const reachable = new Set(['127.0.0.1', '0.0.0.0', '::', '::1'])
 
-function obstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): Obstacle[] {
-  const found: Obstacle[] = []
+function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
+  const found: Obstacle[] = [...(perfObstaclesOf(facts, privileges, ask) ?? [])]
   const block = (what: string, grant: string) => found.push({ effect: 'blocks', what, grant })
   const { pid, uid } = facts
   if (privileges.canReadFiles && !facts.sharesNetwork) {
@@ -80,10 +88,14 @@ function obstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): 
   if (optionsOf(facts).has('--disable-sigusr1')) {
     block('the process was started with --disable-sigusr1', 'start it without that option')
   } else if ((facts.caughtSignals & sigusr1) === 0n) {
-    block(
-      'the process does not catch SIGUSR1, which would end it',
-      'none: start it with `--inspect`',
-    )
+    block('the process does not catch SIGUSR1, which would end it', 'start it with `--inspect`')
+  }
+  if (facts.threadNames.includes(profilerThread)) {
+    found.push({
+      effect: 'degrades',
+      what: 'another CPU profile of this process is at work: V8 takes both, and its sampler is seen in neither',
+      grant: 'let the other one end first, if the two together cost too much',
+    })
   }
   const primary = primaryObstacle(facts, privileges)
   if (primary !== undefined) found.push(primary)
@@ -98,6 +110,26 @@ function obstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): 
     )
   }
   return found
+}
+
+/** What keeps perf from running beside it, where that is asked for; undefined where it is not. */
+function perfObstaclesOf(
+  facts: ProcessFacts,
+  privileges: Privileges,
+  ask: CaptureAsk,
+): Obstacle[] | undefined {
+  if (ask.native !== true) return undefined
+  if (ask.mode !== 'cpu') {
+    const what = `native code is sampled in mode cpu only, not in mode ${ask.mode}`
+    return [{ effect: 'degrades', what, grant: 'leave out --mode or --native' }]
+  }
+  return perfObstacles(facts, privileges, ask)
+    .filter(({ effect }) => effect === 'blocks')
+    .map(({ what, grant }) => ({
+      effect: 'degrades',
+      what: `native code is left out: ${what}`,
+      grant,
+    }))
 }
 
 /** Used as it is, and left open. */

@@ -56,6 +56,8 @@ export interface CaptureAsk {
   readonly pause?: boolean
   /** Default: `auto`. */
   readonly callGraph?: CallGraph
+  /** Native code and the kernel as well, where the tool alone sees none of them. */
+  readonly native?: boolean
 }
 
 /** What stands in the way of a strategy, and the one thing that would remove it. */
@@ -150,6 +152,8 @@ export interface InspectorCapture extends Description {
   readonly openAt: Endpoint | undefined
   /** The port that it would open; 0 for one that the kernel chooses. */
   readonly port: number
+  /** Runs in the same window, for what is no JavaScript. */
+  readonly perf: PerfCapture | undefined
   /** Its descriptors may be read, so that a socket can be told to be its own. */
   readonly seesSockets: boolean
 }
@@ -175,6 +179,8 @@ export interface Strategy {
    * with the same words here run one after the other.
    */
   readonly exclusive?: string
+  /** It shows native code too, always or when asked. */
+  readonly seesNative?: boolean
   /** What stands in the way. Looks, and changes nothing. */
   obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[]
   /** What to run. Asked for only where no obstacle blocks. */

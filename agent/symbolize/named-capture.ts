@@ -10,6 +10,7 @@ import { startCounting } from '../capture/perf-stat.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
+import { mergeNative } from '../profile/merge-native.ts'
 import type { NettraceSummary } from '../profile/nettrace.ts'
 import type { MmapRecord } from '../profile/perf-records.ts'
 import { type Counters, counterEvents, readPerfStat } from '../profile/perf-stat.ts'
@@ -150,7 +151,9 @@ async function capture(
     }
     const loss = new Map([...raw.loss, ...end.loss])
     const { symbolsOf, remark } = await symbolsFor(description, names, signals)
-    const profile = symbolize({ ...raw, loss }, symbolsOf)
+    const symbolized = symbolize({ ...raw, loss }, symbolsOf)
+    const isMerged = 'perf' in description && description.perf !== undefined
+    const profile = isMerged ? mergeNative(symbolized, hertz) : symbolized
     const { sources, problems } = names.used()
     return {
       description: used,

@@ -1,6 +1,7 @@
 // Fingerprints of living processes of each runtime.
 
 import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
@@ -8,9 +9,13 @@ import { fingerprint } from '../../agent/runtimes/index.ts'
 import { withFacts } from '../../agent/target/facts.ts'
 import { compile, missing, start, startPython } from '../apps/apps.ts'
 import { compileJava, startJava } from '../apps/jvm.ts'
+import { installed } from '../apps/node.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const apps = path.resolve(import.meta.dirname, '../apps')
+const deno = path.join(installed, '@deno/linux-x64-glibc/deno')
+const bun = path.join(installed, '@oven/bun-linux-x64/bin/bun')
+const broughtBySetup = ' (skipped: scripts/setup tests brings it)'
 
 async function fingerprintOf(pid: number) {
   // Past exec and the loading of libraries.
@@ -57,6 +62,29 @@ describe('fingerprint', () => {
       expect(said.split(' ')[1]).toBe(first!.version)
     },
   )
+
+  test.skipIf(!fs.existsSync(deno))(
+    `Deno, with its version${fs.existsSync(deno) ? '' : broughtBySetup}`,
+    async () => {
+      const version = execFileSync(deno, ['--version']).toString().split(' ')[1]
+      const child = start(deno, ['run', '-A', path.join(apps, 'node/service.js'), '30'])
+      const [first] = await fingerprintOf(child.pid)
+      expect(first).toMatchObject({ name: 'deno', version })
+    },
+  )
+
+  test.skipIf(!fs.existsSync(bun)).each([
+    ['as it is', 'bun'],
+    ['by another name, as `bun build --compile` makes it', 'shop'],
+  ])(`Bun %s, with its version${fs.existsSync(bun) ? '' : broughtBySetup}`, async (_, name) => {
+    const program = path.join(temporaryFolder(), name)
+    fs.copyFileSync(bun, program)
+    fs.chmodSync(program, 0o755)
+    const version = execFileSync(program, ['--version']).toString().trim()
+    const child = start(program, [path.join(apps, 'node/service.js'), '30'])
+    const [first] = await fingerprintOf(child.pid)
+    expect(first).toMatchObject({ name: 'bun', version })
+  })
 
   test.skipIf(needs('go') !== '').each([
     ['as built', []],
