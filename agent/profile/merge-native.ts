@@ -10,8 +10,9 @@
 //
 // Both are CPU time, but not measured alike: V8's stacks are made as wide, together,
 // as perf says that JavaScript was. Nothing else is scaled, and nothing is counted
-// twice. The limit: in a Node without symbols, interpreted code cannot be told from
-// native code, and a note says so.
+// twice. The limits: native code that JavaScript calls stands as the function that
+// called it, as V8 has it; and in a Node without symbols, interpreted code cannot be
+// told from native code, which a note says.
 
 import { workOf } from './marks.ts'
 import { roundPercent } from './numbers.ts'

@@ -1,12 +1,14 @@
 // Node.js through its inspector: what is sampled, what is refused beforehand, and
 // that the target is alive and its port closed afterwards, whatever happens.
 
+import { once } from 'node:events'
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { describeWith } from '../apps/apps.ts'
 import {
   freePort,
+  installed,
   isAlive,
   isOpen,
   type NodeOptions,
@@ -128,6 +130,22 @@ for (const release of ['20', '22', '24']) {
       debug.close()
     })
 
+    test('that takes a CPU profile of its own keeps it, whole', async () => {
+      const child = await target(['profiled.js', '9'])
+      const published = await publish(['record', `${child.pid}`, ...usual])
+      expectTool(published, 'inspector')
+      expectShares(published, { parse: 0.7 })
+      expect(published.receipt.record.remarks.join()).toContain('another CPU profile')
+      await once(child, 'exit')
+      const [samples, parse] = child
+        .said()
+        .match(/^\d+ \d+$/m)![0]
+        .split(' ')
+        .map(Number)
+      expect(samples).toBeGreaterThan(100)
+      expect(parse! / samples!).toBeGreaterThan(0.4)
+    })
+
     test('that ends by itself is not held up, and what it did is there', async () => {
       const child = await target(['service.js', '6'])
       const published = await publish(['record', `${child.pid}`, '-d', '30', '-F', '999'])
@@ -164,6 +182,54 @@ for (const release of ['20', '22', '24']) {
     })
   })
 }
+
+describeWith(['perf', 'setpriv'], 'with --native', () => {
+  for (const release of releases.keys()) {
+    test(`JavaScript has its names, and the thread pool is there (Node ${release})`, async () => {
+      const child = await startScript(['pool.js', '60'], {
+        release,
+        env: { UV_THREADPOOL_SIZE: '1' },
+      })
+      const published = await publish(['record', `${child.pid}`, ...usual, '--native'])
+      const { folded, receipt } = published
+      expectTool(published, 'inspector')
+      const script = folded.share('parse_[j]') + folded.share('encode_[j]')
+      expect(folded.share('parse_[j]') / script).toBeGreaterThan(0.7 * (1 - within))
+      expect(folded.share('parse_[j]') / script).toBeLessThan(0.7 * (1 + within))
+      // Two threads that never rest, on however many cores there are.
+      expect(folded.share(/PBKDF2/)).toBeGreaterThan(0.2)
+      expect(script).toBeGreaterThan(0.2)
+      expect(receipt.quality.unknownAnywhere).toBeLessThan(0.1)
+      await expectUnharmed(child)
+    })
+  }
+})
+
+describe.skipIf(!fs.existsSync(`${installed}/express`))('a shop on Express', () => {
+  test('under load shows its handler, the framework and its own lines', async () => {
+    const child = await startScript(['express.js', '60', installed])
+    const port = Number(child.said().trim())
+    const body = JSON.stringify({ ids: Array.from({ length: 40 }, (_, at) => at * 9) })
+    const headers = { 'content-type': 'application/json' }
+    const isOver = new AbortController()
+    const clients = Array.from({ length: 4 }, async () => {
+      while (!isOver.signal.aborted) {
+        const url = `http://127.0.0.1:${port}/cart`
+        await (await fetch(url, { method: 'POST', headers, body })).arrayBuffer()
+      }
+    })
+    const published = await publish(['record', `${child.pid}`, ...usual])
+    isOver.abort()
+    await Promise.all(clients)
+    const { folded, receipt } = published
+    expectTool(published, 'inspector')
+    expect(folded.share(/^priceCart_/)).toBeGreaterThan(0.3)
+    expect(folded.share(/^renderLine_/)).toBeGreaterThan(0.2)
+    expect(folded.has(/^handleRequest_|^Layer\./)).toBe(true)
+    expect(receipt.quality.unknownAnywhere).toBe(0)
+    await expectUnharmed(child)
+  })
+})
 
 describe('the primary of a cluster', () => {
   test.for([
