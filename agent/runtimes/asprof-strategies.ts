@@ -241,7 +241,7 @@ function noKernelFrames(privileges: Privileges): Pick<Obstacle, 'what' | 'grant'
 
 function grantFor(privileges: Privileges): string {
   return samplesKernel(privileges)
-    ? 'what our own perf events need, for those have them'
+    ? 'what lets us hand over our own perf events'
     : `${capabilityGrant('PERFMON', privileges)}, so that we open the perf events`
 }
 

@@ -92,17 +92,17 @@ function perfHereObstacles(
   if (!writesPerfMap(facts, privileges)) {
     degrade(
       'perf sees the JVM itself, not the Java functions',
-      'grant what async-profiler needs; perf has names for Java 17 or newer that can be attached to',
+      'what async-profiler needs; perf has names for Java 17 or newer that can be attached to',
     )
   } else if (jvmSwitch(facts, 'PreserveFramePointer') === true) {
     degrade(
       'perf does not see Java functions that are inlined or interpreted',
-      'grant what async-profiler needs',
+      'what async-profiler needs',
     )
   } else {
     degrade(
       'perf sees compiled Java functions without their callers, and others not at all',
-      'grant what async-profiler needs, or start Java with `-XX:+PreserveFramePointer`',
+      'what async-profiler needs, or start Java with `-XX:+PreserveFramePointer`',
     )
   }
   return obstacles
