@@ -23,7 +23,7 @@ func mix(state uint64, i uint64) uint64 {
 //go:noinline
 func parse() {
 	state := sink
-	for i := uint64(0); i < 7_000; i++ {
+	for i := uint64(0); i < 350; i++ {
 		state = mix(state, i)
 	}
 	sink = state
@@ -32,7 +32,7 @@ func parse() {
 //go:noinline
 func encode() {
 	state := sink
-	for i := uint64(0); i < 3_000; i++ {
+	for i := uint64(0); i < 150; i++ {
 		state = mix(state, i)
 	}
 	sink = state

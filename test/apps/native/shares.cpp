@@ -13,11 +13,11 @@ static volatile uint64_t sink;
 namespace payments {
 
 struct Card {
-  static constexpr uint64_t rounds = 700'000;
+  static constexpr uint64_t rounds = 35'000;
 };
 
 struct Receipt {
-  static constexpr uint64_t rounds = 300'000;
+  static constexpr uint64_t rounds = 15'000;
 };
 
 template <typename Message>

@@ -16,11 +16,11 @@ mod payments {
     pub struct Receipt;
 
     impl Message for Card {
-        const ROUNDS: u64 = 700_000;
+        const ROUNDS: u64 = 35_000;
     }
 
     impl Message for Receipt {
-        const ROUNDS: u64 = 300_000;
+        const ROUNDS: u64 = 15_000;
     }
 
     pub struct Codec<M>(pub M);
