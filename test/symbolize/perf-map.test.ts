@@ -31,6 +31,18 @@ test('the map of a real Node names its functions by how they run', () => {
   expect(at('JS:+total /srv/app/sum.js:2:15')?.[0]?.kind).toBe('jit')
 })
 
+test('the map of a real BEAM names its functions, whose addresses begin with 0x', () => {
+  const text = fs.readFileSync(new URL('../fixtures/perf-map/otp-25/perf.map', import.meta.url))
+  const map = readPerfMap(bytesOf(text))
+  expect(map.unusable).toBe(0)
+  const line = text.toString().match(/^.*\$shares:parse\/2$/m)![0]
+  expect(map.find(Number.parseInt(line, 16) + 1)).toEqual([
+    { name: '$shares:parse/2', kind: 'jit' },
+  ])
+  expect(names('0x1000 0x10 f\n', [0x1000, 0x100f, 0x1010])).toBe('f f -')
+  expect(read('0x 10 f\n0x0x10 10 f\n').unusable).toBe(2)
+})
+
 test('an entry reaches from its start over its size', () => {
   expect(names('1000 10 f\n', [0xfff, 0x1000, 0x100f, 0x1010])).toBe('- f f -')
 })
