@@ -8,6 +8,7 @@ import { captureInspector } from './inspector.ts'
 import { capturePerf } from './perf.ts'
 import { capturePprof } from './pprof.ts'
 import { capturePySpy } from './py-spy.ts'
+import { captureRbspy } from './rbspy.ts'
 
 type DescriptionFor<T extends Tool> = Extract<CaptureDescription, { readonly tool: T }>
 
@@ -18,6 +19,7 @@ const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   eventpipe: captureEventPipe,
   inspector: captureInspector,
   'py-spy': capturePySpy,
+  rbspy: captureRbspy,
 }
 
 /** Runs what is described with the driver of its tool. */

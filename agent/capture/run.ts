@@ -37,6 +37,8 @@ export interface ToolEnd {
 export interface RunningTool {
   readonly pid: number
   readonly stdout: Readable
+  /** For those who wait for a word; its tail is kept in any case. */
+  readonly stderr: Readable
   /** Asks it to stop and keep what it has; kills it when it has not ended after `graceMs`. */
   stop(): void
   /** Ends it at once. */
@@ -96,7 +98,7 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
   })()
   // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
   ended.catch(() => {})
-  if (child.pid === undefined || child.stdout === null) {
+  if (child.pid === undefined || child.stdout === null || child.stderr === null) {
     await ended
     throw missing(command.path, 'install it')
   }
@@ -116,6 +118,7 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
   return {
     pid: child.pid,
     stdout: child.stdout,
+    stderr: child.stderr,
     stop() {
       // SIGINT: what perf and py-spy both answer by finishing; py-spy loses all at SIGTERM.
       signal('SIGINT')

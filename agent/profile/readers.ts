@@ -15,6 +15,7 @@ import type { PerfDataSummary } from './perf-summary.ts'
 import { detectPprof, readPprof } from './pprof.ts'
 import type { ProfileBuilder } from './profile.ts'
 import { detectPySpyRaw, readPySpyRaw } from './py-spy-raw.ts'
+import { detectRbspy, readRbspy } from './rbspy.ts'
 import { detectSpeedscope, readSpeedscope } from './speedscope.ts'
 
 export interface Reader {
@@ -42,7 +43,8 @@ export interface ReadProfile {
  * them), then the binary structure of pprof, which text can hardly imitate; then JSON by its
  * keys. Of the texts, each is also the next one to somebody who does not look
  * closely: a line of `perf script` has a pid and a time, a line of py-spy is a
- * folded line whose frames have Python's files, and a folded line is anything
+ * folded line whose frames have Python's files, one of rbspy has a file in every
+ * frame, and a folded line is anything
  * that ends in a number, so it is the last.
  */
 export const readers: readonly Reader[] = [
@@ -58,6 +60,7 @@ export const readers: readonly Reader[] = [
   { format: 'speedscope', detect: detectSpeedscope, read: alone(readSpeedscope) },
   { format: 'perf script', detect: detectPerfScript, read: alone(readPerfScript) },
   { format: 'py-spy raw', detect: detectPySpyRaw, read: alone(readPySpyRaw) },
+  { format: 'rbspy collapsed', detect: detectRbspy, read: alone(readRbspy) },
   { format: 'folded', detect: detectFolded, read: alone(readFolded) },
   // What it counts is not said in it: a driver knows, a file is read as any folded text.
   ...asprofWeights.map(weight => ({

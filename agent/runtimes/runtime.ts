@@ -158,6 +158,13 @@ export interface InspectorCapture extends Description {
   readonly seesSockets: boolean
 }
 
+export interface RbspyCapture extends Description {
+  readonly tool: 'rbspy'
+  readonly toolPath: string
+  /** What it shall take the runtime's version for, where it does not know the real one. */
+  readonly forceVersion: string | undefined
+}
+
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
 export type CaptureDescription =
   | PerfCapture
@@ -166,6 +173,7 @@ export type CaptureDescription =
   | EventPipeCapture
   | AsprofCapture
   | InspectorCapture
+  | RbspyCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */
