@@ -6,6 +6,7 @@ import type { Capture, CaptureSignals, Driver } from './capture.ts'
 import { captureEventPipe } from './eventpipe.ts'
 import { captureInspector } from './inspector.ts'
 import { capturePerf } from './perf.ts'
+import { capturePhpspy } from './phpspy.ts'
 import { capturePprof } from './pprof.ts'
 import { capturePySpy } from './py-spy.ts'
 import { captureRbspy } from './rbspy.ts'
@@ -20,6 +21,7 @@ const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   inspector: captureInspector,
   'py-spy': capturePySpy,
   rbspy: captureRbspy,
+  phpspy: capturePhpspy,
 }
 
 /** Runs what is described with the driver of its tool. */

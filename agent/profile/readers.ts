@@ -12,6 +12,7 @@ import { detectPerfData, type PerfDataOptions, readPerfData } from './perf-data.
 import type { SeenCallbacks } from './perf-frames.ts'
 import { detectPerfScript, readPerfScript } from './perf-script.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
+import { detectPhpspy, readPhpspy } from './phpspy.ts'
 import { detectPprof, readPprof } from './pprof.ts'
 import type { ProfileBuilder } from './profile.ts'
 import { detectPySpyRaw, readPySpyRaw } from './py-spy-raw.ts'
@@ -44,7 +45,7 @@ export interface ReadProfile {
  * keys. Of the texts, each is also the next one to somebody who does not look
  * closely: a line of `perf script` has a pid and a time, a line of py-spy is a
  * folded line whose frames have Python's files, one of rbspy has a file in every
- * frame, and a folded line is anything
+ * frame, one of phpspy begins with its depth, and a folded line is anything
  * that ends in a number, so it is the last.
  */
 export const readers: readonly Reader[] = [
@@ -61,6 +62,7 @@ export const readers: readonly Reader[] = [
   { format: 'perf script', detect: detectPerfScript, read: alone(readPerfScript) },
   { format: 'py-spy raw', detect: detectPySpyRaw, read: alone(readPySpyRaw) },
   { format: 'rbspy collapsed', detect: detectRbspy, read: alone(readRbspy) },
+  { format: 'phpspy', detect: detectPhpspy, read: alone(readPhpspy) },
   { format: 'folded', detect: detectFolded, read: alone(readFolded) },
   // What it counts is not said in it: a driver knows, a file is read as any folded text.
   ...asprofWeights.map(weight => ({

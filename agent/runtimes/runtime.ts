@@ -165,7 +165,13 @@ export interface RbspyCapture extends Description {
   readonly forceVersion: string | undefined
 }
 
+export interface PhpspyCapture extends Description {
+  readonly tool: 'phpspy'
+  readonly toolPath: string
+}
+
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
+export type CaptureDescription = PerfCapture | PySpyCapture | PprofCapture | RbspyCapture | PhpspyCapture
 export type CaptureDescription =
   | PerfCapture
   | PySpyCapture

@@ -14,6 +14,7 @@ const formats = {
   'perf-script/6.1': 'perf script',
   'py-spy/0.4.3': 'py-spy raw',
   'rbspy/0.55': 'rbspy collapsed',
+  'phpspy/documented': 'phpspy',
   'pprof/go1.26': 'pprof',
   'cpuprofile/node-20': 'cpuprofile',
   'cpuprofile/node-24': 'cpuprofile',
