@@ -14,6 +14,7 @@ import { jvmRuntime } from './jvm.ts'
 import { nativeRuntime } from './native.ts'
 import { nativeImageRuntime } from './native-image.ts'
 import { nodeRuntime } from './node.ts'
+import { phpRuntime } from './php.ts'
 import { rubyRuntime } from './ruby.ts'
 import { openj9Runtime } from './openj9.ts'
 import type { Detection, Runtime } from './runtime.ts'
@@ -23,6 +24,7 @@ export const runtimes: readonly Runtime[] = [
   openj9Runtime,
   cpythonRuntime,
   rubyRuntime,
+  phpRuntime,
   nodeRuntime,
   denoRuntime,
   bunRuntime,
