@@ -19,7 +19,16 @@ export const modes = ['cpu', 'wall', 'off-cpu', 'both', 'alloc', 'heap', 'lock']
 export type Mode = (typeof modes)[number]
 
 /** What does the sampling: programs, and protocols that we speak ourselves. */
-export const tools = ['perf', 'py-spy', 'pprof', 'eventpipe', 'asprof', 'inspector', 'rbspy', 'phpspy'] as const
+export const tools = [
+  'perf',
+  'py-spy',
+  'pprof',
+  'eventpipe',
+  'asprof',
+  'inspector',
+  'rbspy',
+  'phpspy',
+] as const
 export type Tool = (typeof tools)[number]
 
 /** How the callers of native code are found: by frame pointers, by copied stacks, or what suits it. */

@@ -9,14 +9,15 @@ import { bunRuntime } from './bun.ts'
 import { cpythonRuntime } from './cpython.ts'
 import { denoRuntime } from './deno.ts'
 import { dotnetRuntime } from './dotnet.ts'
+import { erlangRuntime } from './erlang.ts'
 import { goRuntime } from './go.ts'
 import { jvmRuntime } from './jvm.ts'
 import { nativeRuntime } from './native.ts'
 import { nativeImageRuntime } from './native-image.ts'
 import { nodeRuntime } from './node.ts'
+import { openj9Runtime } from './openj9.ts'
 import { phpRuntime } from './php.ts'
 import { rubyRuntime } from './ruby.ts'
-import { openj9Runtime } from './openj9.ts'
 import type { Detection, Runtime } from './runtime.ts'
 
 export const runtimes: readonly Runtime[] = [
@@ -29,6 +30,7 @@ export const runtimes: readonly Runtime[] = [
   denoRuntime,
   bunRuntime,
   dotnetRuntime,
+  erlangRuntime,
   goRuntime,
   nativeImageRuntime,
   nativeRuntime,

@@ -171,7 +171,12 @@ export interface PhpspyCapture extends Description {
 }
 
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
-export type CaptureDescription = PerfCapture | PySpyCapture | PprofCapture | RbspyCapture | PhpspyCapture
+export type CaptureDescription =
+  | PerfCapture
+  | PySpyCapture
+  | PprofCapture
+  | RbspyCapture
+  | PhpspyCapture
 export type CaptureDescription =
   | PerfCapture
   | PySpyCapture

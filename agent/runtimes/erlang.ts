@@ -1,0 +1,67 @@
+// The BEAM (Erlang, Elixir, Gleam), sampled by perf and named by the map that its
+// JIT writes: https://www.erlang.org/doc/apps/erts/beamasm.html
+//
+// A process is one if its executable is beam.smp. The version of OTP stands in a
+// file below the root that its command line names; where that is not to be read,
+// the version of the runtime system (ERTS) tells the major one.
+//
+// The trap: without `+JPperf true` JIT code has neither names nor frame pointers,
+// so its stacks are one frame deep, and what is left is the runtime system itself:
+// schedulers, garbage collection, native functions.
+
+import type { ProcessFacts } from '../target/facts.ts'
+import { perfObstacles, perfStrategy } from './perf-strategy.ts'
+import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
+
+const beam = /\/beam(?:\.smp|\.debug\.smp)?$/
+const erts = /\/erts-(?<major>\d+)(?<rest>[\d.]*)\//
+
+// ERTS 12 came with OTP 24, and both have counted on together since.
+const oldestPaired = 11
+const pairedOffset = 12
+
+export const erlangRuntime: Runtime = {
+  name: 'erlang',
+  title: 'Erlang/OTP',
+
+  detect(facts) {
+    const { executable } = facts
+    if (executable === undefined || !beam.test(executable)) return undefined
+    return { version: versionOf(facts), evidence: `runs ${executable}` }
+  },
+
+  strategies: [{ ...perfStrategy, obstacles }],
+}
+
+function versionOf(facts: ProcessFacts): string {
+  const { major, rest } = erts.exec(facts.executable!)?.groups ?? {}
+  const release = Number(major) >= oldestPaired ? `${Number(major) + pairedOffset}` : undefined
+  const root = argumentOf(facts, '-root')
+  if (root !== undefined && release !== undefined) {
+    // `25.2.3`, and two stars behind it for what was patched since.
+    const text = facts.readFile(`${root}/releases/${release}/OTP_VERSION`, 32)?.toString('latin1')
+    const exact = /^(\d+(?:\.\d+)*)\**\s*$/.exec(text ?? '')?.[1]
+    if (exact !== undefined) return exact
+  }
+  if (major === undefined) return 'unknown'
+  return `${release === undefined ? '' : `${release} `}(erts ${major}${rest})`
+}
+
+function argumentOf({ argv }: ProcessFacts, flag: string): string | undefined {
+  const at = argv.indexOf(flag)
+  return at < 0 ? undefined : argv[at + 1]
+}
+
+function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
+  const found = perfObstacles(facts, privileges, ask)
+  // The last one wins. `dump` writes a file of another kind, which we do not read.
+  const setting = facts.argv[facts.argv.lastIndexOf('-JPperf') + 1]
+  if (!facts.argv.includes('-JPperf') || !/^(?:true|map)$/.test(setting ?? '')) {
+    found.push({
+      effect: 'degrades',
+      what: 'Erlang functions have no names (no perf map), what is seen is the runtime system',
+      grant: 'start with `+JPperf true` (OTP 25 or newer), in ERL_FLAGS for a release',
+    })
+  }
+  return found
+}
