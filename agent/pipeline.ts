@@ -46,7 +46,9 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   ])
 
   progress.state('publishing', 'Redacting, drawing, publishing')
-  const context = { settings, target: planned.target, remarks: planned.remarks, startedAt, version }
+  // How the target was come to was said when it was chosen.
+  const remarks = [...(target.chosen === undefined ? [] : [target.chosen]), ...planned.remarks]
+  const context = { settings, target: planned.target, remarks, startedAt, version }
   const draft = describeCapture(captured, context)
   return publishDraft(draft, ask, captured.end.endedMs)
 }
@@ -57,8 +59,9 @@ export async function planCapture({ target, settings }: Pick<RecordAsk, 'target'
   const ask = { ...settings, durationMs: settings.duration }
   return withFacts(target.pid, facts => {
     const privileges = readPrivileges(facts.pid, answersOf(facts.pid))
-    const how = plan(facts, fingerprint(facts), privileges, ask)
+    const found = fingerprint(facts)
+    const how = plan(facts, found, privileges, ask)
     const perf = privileges.tools.get('perf')
-    return { ...how, perf, target: describeTarget(facts, how.fingerprint) }
+    return { ...how, perf, target: describeTarget(facts, found) }
   })
 }

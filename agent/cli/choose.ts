@@ -6,8 +6,9 @@ import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { redactionPolicy } from '../redact/policy.ts'
 import { redactText } from '../redact/redact.ts'
-import { readCandidates } from '../target/candidates.ts'
+import { type Candidate, readCandidates } from '../target/candidates.ts'
 import { busyShare, onlyBusy, type Target, targetOf } from '../target/find.ts'
+import { lookThrough } from '../target/workers.ts'
 import { printChoice } from './overview.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -20,7 +21,7 @@ export async function chooseTarget(
     throw new ProfilerError('SP_USAGE', `one process at a time: ${positionals.join(' ')}`)
   }
   const [named] = positionals
-  if (named !== undefined) return targetOf(parsePid(named))
+  if (named !== undefined) return workerOf(targetOf(parsePid(named)), settings, terminal)
 
   const candidates = await readCandidates()
   const only = onlyBusy(candidates)
@@ -36,14 +37,42 @@ export async function chooseTarget(
   }
   const busy = candidates.filter(({ cpuShare }) => cpuShare >= busyShare)
   await printChoice(busy.length > 0 ? busy : candidates, settings, terminal)
-  const canAsk = process.stdin.isTTY && process.stderr.isTTY && !settings.json
-  if (canAsk) return targetOf(await ask())
+  if (canAsk(settings)) return targetOf(await ask())
   throw new ProfilerError(
     'SP_TARGET_AMBIGUOUS',
     busy.length > 0
       ? `${busy.length} processes are busy, and none was named`
       : 'no process is busy, and none was named',
   )
+}
+
+/** The process that was named, or the one that works for it: `target/workers.ts` has the rule. */
+async function workerOf(named: Target, settings: Settings, terminal: Terminal): Promise<Target> {
+  const found = await lookThrough(named, settings.mode)
+  if (found === undefined) return named
+  const { supervisor, workers, areAlike } = found
+  const policy = redactionPolicy({ customerIds: settings.customerIds })
+  const nameOf = ({ pid, comm }: Candidate) => `${pid} (${redactText(comm, policy).text})`
+  const busiest = workers[0]!
+  const isOne = workers.length === 1
+  if (isOne || (areAlike && !canAsk(settings))) {
+    const chosen =
+      `Process ${nameOf(supervisor)} is idle: taking its busiest descendant ${nameOf(busiest)}, ` +
+      `${Math.round(busiest.cpuShare * 100)} % of a core` +
+      (isOne ? '.' : `, one of ${workers.length} busy ones that are alike.`)
+    terminal.state('target', chosen)
+    return { ...targetOf(busiest.pid), chosen }
+  }
+  await printChoice(workers, settings, terminal)
+  if (canAsk(settings)) return targetOf(await ask())
+  throw new ProfilerError(
+    'SP_TARGET_AMBIGUOUS',
+    `process ${nameOf(supervisor)} is idle, and ${workers.length} different ones below it are busy`,
+  )
+}
+
+function canAsk({ json }: Settings): boolean {
+  return process.stdin.isTTY === true && process.stderr.isTTY === true && !json
 }
 
 /**

@@ -10,11 +10,12 @@ import { defaultIncident } from '../publish/place.ts'
 import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
 import { redactTexts } from '../redact/redact.ts'
 import type { Answers } from '../runtimes/answers.ts'
-import { fingerprint } from '../runtimes/index.ts'
+import { alsoRuns, fingerprint } from '../runtimes/index.ts'
 import { readNameSources } from '../symbolize/sources.ts'
 import { type Candidate, readCandidates } from '../target/candidates.ts'
 import { type ProcessFacts, withFacts } from '../target/facts.ts'
 import { busyShare } from '../target/find.ts'
+import { workersOf } from '../target/workers.ts'
 import type { Terminal } from './terminal.ts'
 
 // As many as a person reads under stress; `--json` has them all.
@@ -27,6 +28,13 @@ export interface Row {
   readonly evidence: string
   readonly cpuShare: number
   readonly comm: string
+  readonly libc: string
+  /** What else runs in it: `Ruby 3.1.2`. */
+  readonly alsoRuns: readonly string[]
+  /** Of a busy process: the idle one that started it. */
+  readonly under?: { readonly pid: number; readonly comm: string }
+  /** Of an idle process: the busiest below it, which `record` would take instead. */
+  readonly worker?: number
   readonly uid: number
   readonly container?: string
   /** The tool that `record` would use, or why none would work. */
@@ -71,7 +79,10 @@ async function rowsOf(
   return candidates.flatMap(candidate => {
     const { pid } = candidate
     try {
-      const row = withFacts(pid, facts => describe(candidate, facts, answersOf(pid), settings))
+      const row = {
+        ...withFacts(pid, facts => describe(candidate, facts, answersOf(pid), settings)),
+        ...relationsOf(candidate, candidates, settings),
+      }
       // A list is pasted into a chat, and a process may be named after a customer.
       return [redactTexts(row, policy)]
     } catch (error) {
@@ -80,6 +91,21 @@ async function rowsOf(
       throw error
     }
   })
+}
+
+function relationsOf(
+  candidate: Candidate,
+  all: readonly Candidate[],
+  { mode }: Settings,
+): Pick<Row, 'under' | 'worker'> {
+  const parent = all.find(({ pid }) => pid === candidate.parentPid)
+  if (candidate.cpuShare >= busyShare) {
+    return parent === undefined || parent.cpuShare >= busyShare
+      ? {}
+      : { under: { pid: parent.pid, comm: parent.comm } }
+  }
+  const worker = workersOf(candidate, all, mode)?.workers[0]
+  return worker === undefined ? {} : { worker: worker.pid }
 }
 
 function describe(
@@ -98,6 +124,8 @@ function describe(
     cpuShare: candidate.cpuShare,
     comm: facts.comm,
     uid: facts.uid,
+    libc: facts.libc,
+    alsoRuns: alsoRuns(fingerprints),
     ...(facts.containerId !== undefined && { container: facts.containerId.slice(0, 12) }),
   }
   try {
@@ -113,11 +141,17 @@ function describe(
 }
 
 function printRow(row: Row, terminal: Terminal): void {
-  const container = row.container === undefined ? '' : `, container ${row.container}`
-  const cpu = `${Math.round(row.cpuShare * 100)} % of a core`
-  terminal.print(
-    `Detected: ${`${row.runtime} ${row.version}`.trim()} (PID ${row.pid}, ${row.comm}, ${cpu}${container})`,
-  )
+  const runs = [`${row.runtime} ${row.version}`.trim(), ...row.alsoRuns].join(' with ')
+  const where = [
+    `PID ${row.pid}`,
+    row.comm,
+    `${Math.round(row.cpuShare * 100)} % of a core`,
+    row.libc,
+    ...(row.under === undefined ? [] : [`under ${row.under.pid} (${row.under.comm})`]),
+    ...(row.container === undefined ? [] : [`container ${row.container}`]),
+  ]
+  terminal.print(`Detected: ${runs} (${where.join(', ')})`)
+  if (row.worker !== undefined) terminal.print(`  idle: record would take ${row.worker}, below it`)
   if (row.blocked !== undefined) terminal.print(`  blocked: ${row.blocked}`)
 }
 

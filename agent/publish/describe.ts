@@ -11,7 +11,7 @@ import type { Profile } from '../profile/profile.ts'
 import type { CaptureFacts } from '../profile/quality.ts'
 import type { ReadProfile } from '../profile/readers.ts'
 import { timeEvents } from '../profile/waiting.ts'
-import type { Fingerprint } from '../runtimes/index.ts'
+import { alsoRuns, type Fingerprint } from '../runtimes/index.ts'
 import type { NamedCapture } from '../symbolize/named-capture.ts'
 import type { UsedSource } from '../symbolize/sources.ts'
 import type { ProcessFacts } from '../target/facts.ts'
@@ -22,9 +22,10 @@ import { defaultIncident, newCaptureId } from './place.ts'
 export type TargetRecord = NonNullable<CaptureRecord['target']>
 
 export function describeTarget(
-  { pid, nspid, comm, uid, containerId }: ProcessFacts,
-  { runtime, version, evidence }: Fingerprint,
+  { pid, nspid, comm, uid, libc, containerId }: ProcessFacts,
+  fingerprints: readonly Fingerprint[],
 ): TargetRecord {
+  const { runtime, version, evidence } = fingerprints[0]!
   return {
     pid,
     nspid,
@@ -33,6 +34,8 @@ export function describeTarget(
     runtime: runtime.title,
     version,
     evidence,
+    libc,
+    alsoRuns: alsoRuns(fingerprints),
     ...(containerId !== undefined && { container: containerId }),
   }
 }

@@ -24,6 +24,10 @@ export interface CaptureRecord {
     readonly runtime: string
     readonly version: string
     readonly evidence: string
+    /** `glibc`, `musl`, `static`, `unknown`. */
+    readonly libc: string
+    /** Other runtimes in the same process, with their versions. */
+    readonly alsoRuns: readonly string[]
     readonly container?: string
   }
   /** Of a file that was drawn: its format. */

@@ -42,7 +42,7 @@ export interface Summary {
   readonly leftOut: LeftOut
 }
 
-export type TargetFacts = Readonly<Record<string, string | number | boolean>>
+export type TargetFacts = Readonly<Record<string, string | number | boolean | readonly string[]>>
 
 /**
  * Sums up what `renderSvg` draws from the same profile and page.

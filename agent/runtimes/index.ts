@@ -47,3 +47,11 @@ export function fingerprint(facts: ProcessFacts): Fingerprint[] {
     return detection === undefined ? [] : [{ runtime, ...detection }]
   })
 }
+
+/** What else a process runs: `Ruby 3.1.2` inside a Python. That it is machine code, too, is no news. */
+export function alsoRuns(fingerprints: readonly Fingerprint[]): string[] {
+  return fingerprints
+    .slice(1)
+    .filter(({ runtime }) => runtime !== nativeRuntime)
+    .map(({ runtime, version }) => `${runtime.title} ${version}`)
+}

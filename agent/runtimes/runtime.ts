@@ -177,14 +177,9 @@ export type CaptureDescription =
   | PprofCapture
   | RbspyCapture
   | PhpspyCapture
-export type CaptureDescription =
-  | PerfCapture
-  | PySpyCapture
-  | PprofCapture
   | EventPipeCapture
   | AsprofCapture
   | InspectorCapture
-  | RbspyCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */

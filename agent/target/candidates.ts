@@ -18,7 +18,7 @@ export interface Candidate extends Stat {
 }
 
 // Long enough that one tick (10 ms) is a share of 2 %.
-const lookMs = 500
+export const lookMs = 500
 
 /**
  * Every process but this one and the chain that started it, busiest first.
@@ -26,23 +26,28 @@ const lookMs = 500
  * @throws {ProfilerError} `SP_NOT_SHARED` where there is none
  */
 export async function readCandidates(): Promise<Candidate[]> {
-  const before = new Map(readStats().map(stat => [stat.pid, stat]))
+  const before = readStats()
   const startedMs = performance.now()
   await sleep(lookMs)
-  const seconds = (performance.now() - startedMs) / 1000
-  const own = ancestors(process.pid, before)
-  const candidates = readStats()
-    .flatMap(stat => {
-      const earlier = before.get(stat.pid)
-      const isSame = earlier?.startTicks === stat.startTicks
-      if (!isSame || own.has(stat.pid) || stat.isKernelThread || stat.state === 'Z') return []
-      const ticks = stat.cpuTicks - earlier.cpuTicks
-      return [{ ...stat, cpuShare: ticks / ticksPerSecond / seconds }]
-    })
-    .sort((a, b) => b.cpuShare - a.cpuShare || a.pid - b.pid)
+  const candidates = withShares(before, performance.now() - startedMs)
   if (candidates.length > 0) return candidates
   const why = hidesOtherUsers() ? ': /proc hides those of other users (hidepid)' : ''
   throw new ProfilerError('SP_NOT_SHARED', `no process but this one can be seen${why}`)
+}
+
+/** What runs now, with the share of a core that each used since, busiest first; without ourselves. */
+export function withShares(before: readonly Stat[], elapsedMs: number): Candidate[] {
+  const earlier = new Map(before.map(stat => [stat.pid, stat]))
+  const own = ancestors(process.pid, earlier)
+  return readStats()
+    .flatMap(stat => {
+      const then = earlier.get(stat.pid)
+      const isSame = then?.startTicks === stat.startTicks
+      if (!isSame || own.has(stat.pid) || stat.isKernelThread || stat.state === 'Z') return []
+      const ticks = stat.cpuTicks - then.cpuTicks
+      return [{ ...stat, cpuShare: ticks / ticksPerSecond / (elapsedMs / 1000) }]
+    })
+    .sort((a, b) => b.cpuShare - a.cpuShare || a.pid - b.pid)
 }
 
 /**
@@ -54,15 +59,18 @@ export function seesOwnContainerOnly(): boolean {
   return readStats().every(stat => !stat.isKernelThread && readMountNamespace(stat.pid) === own)
 }
 
-function readStats(): Stat[] {
-  return listPids().flatMap(pid => {
-    try {
-      return [readStat(pid)]
-    } catch (error) {
-      if (error instanceof ProfilerError) return []
-      throw error
-    }
-  })
+export function readStats(): Stat[] {
+  return listPids().flatMap(pid => attempted(() => readStat(pid)) ?? [])
+}
+
+/** Undefined where a process has ended, or does not let itself be read. */
+export function attempted<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof ProfilerError) return undefined
+    throw error
+  }
 }
 
 function ancestors(pid: number, stats: ReadonlyMap<number, Stat>): Set<number> {

@@ -11,6 +11,8 @@ export const busyShare = 0.05
 export interface Target {
   readonly pid: number
   readonly startTicks: number
+  /** How it was come to, in a sentence, where it is not the process that was named. */
+  readonly chosen?: string
 }
 
 /** @throws {ProfilerError} `SP_TARGET_GONE`, `SP_USAGE` for a thread of the kernel */

@@ -24,6 +24,8 @@ export interface Stat {
   readonly threads: number
   /** Since boot. Together with the pid it names one process for good. */
   readonly startTicks: number
+  /** Where its stack began at its last exec: a fork leaves it there. 0 where that may not be read. */
+  readonly stackStart: number
 }
 
 /** USER_HZ: 100 on every Linux that Node runs on, whatever CONFIG_HZ is. */
@@ -50,6 +52,7 @@ export function readStat(pid: number): Stat {
     cpuTicks: Number(fields[11]) + Number(fields[12]),
     threads: Number(fields[17]),
     startTicks: Number(fields[19]),
+    stackStart: Number(fields[25]),
   }
 }
 
