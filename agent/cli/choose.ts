@@ -7,7 +7,7 @@ import { ProfilerError } from '../errors.ts'
 import { redactionPolicy } from '../redact/policy.ts'
 import { redactText } from '../redact/redact.ts'
 import { type Candidate, readCandidates } from '../target/candidates.ts'
-import { busyShare, onlyBusy, type Target, targetOf } from '../target/find.ts'
+import { isBusy, onlyBusy, type Target, targetOf } from '../target/find.ts'
 import { lookThrough } from '../target/workers.ts'
 import { printChoice } from './overview.ts'
 import type { Terminal } from './terminal.ts'
@@ -35,7 +35,7 @@ export async function chooseTarget(
     )
     return targetOf(only.pid)
   }
-  const busy = candidates.filter(({ cpuShare }) => cpuShare >= busyShare)
+  const busy = candidates.filter(isBusy)
   await printChoice(busy.length > 0 ? busy : candidates, settings, terminal)
   if (canAsk(settings)) return targetOf(await ask())
   throw new ProfilerError(

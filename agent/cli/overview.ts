@@ -14,7 +14,7 @@ import { alsoRuns, fingerprint } from '../runtimes/index.ts'
 import { readNameSources } from '../symbolize/sources.ts'
 import { type Candidate, readCandidates } from '../target/candidates.ts'
 import { type ProcessFacts, withFacts } from '../target/facts.ts'
-import { busyShare } from '../target/find.ts'
+import { isBusy } from '../target/find.ts'
 import { workersOf } from '../target/workers.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -46,8 +46,10 @@ export interface Row {
 
 export async function overview(settings: Settings, terminal: Terminal): Promise<void> {
   const policy = redactionPolicy({ customerIds: settings.customerIds })
-  const rows = await rowsOf(await readCandidates(), settings, policy)
-  const busy = rows.filter(row => row.cpuShare >= busyShare)
+  const candidates = await readCandidates()
+  const rows = await rowsOf(candidates, settings, policy)
+  const busyPids = new Set(candidates.filter(isBusy).map(({ pid }) => pid))
+  const busy = rows.filter(({ pid }) => busyPids.has(pid))
   const shown = (busy.length > 0 ? busy : rows).slice(0, maxShown)
   for (const row of shown) printRow(row, terminal)
   if (rows.length > shown.length) {
@@ -99,8 +101,8 @@ function relationsOf(
   { mode }: Settings,
 ): Pick<Row, 'under' | 'worker'> {
   const parent = all.find(({ pid }) => pid === candidate.parentPid)
-  if (candidate.cpuShare >= busyShare) {
-    return parent === undefined || parent.cpuShare >= busyShare
+  if (isBusy(candidate)) {
+    return parent === undefined || isBusy(parent)
       ? {}
       : { under: { pid: parent.pid, comm: parent.comm } }
   }

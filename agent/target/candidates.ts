@@ -15,6 +15,8 @@ import {
 export interface Candidate extends Stat {
   /** Share of one core: 2.0 is two cores busy. */
   readonly cpuShare: number
+  /** Had something to run at both looks: it may have waited for a core all the time. */
+  readonly isRunnable: boolean
 }
 
 // Long enough that one tick (10 ms) is a share of 2 %.
@@ -45,7 +47,8 @@ export function withShares(before: readonly Stat[], elapsedMs: number): Candidat
       const isSame = then?.startTicks === stat.startTicks
       if (!isSame || own.has(stat.pid) || stat.isKernelThread || stat.state === 'Z') return []
       const ticks = stat.cpuTicks - then.cpuTicks
-      return [{ ...stat, cpuShare: ticks / ticksPerSecond / (elapsedMs / 1000) }]
+      const isRunnable = stat.state === 'R' && then.state === 'R'
+      return [{ ...stat, isRunnable, cpuShare: ticks / ticksPerSecond / (elapsedMs / 1000) }]
     })
     .sort((a, b) => b.cpuShare - a.cpuShare || a.pid - b.pid)
 }

@@ -8,6 +8,11 @@ import { readStat } from './procfs.ts'
 // Below this a process is not what an on-caller looks for: 5 % of one core.
 export const busyShare = 0.05
 
+/** On a machine that is overloaded, which an incident may be, what is busy gets little of it. */
+export function isBusy({ cpuShare, isRunnable }: Candidate): boolean {
+  return cpuShare >= busyShare || isRunnable
+}
+
 export interface Target {
   readonly pid: number
   readonly startTicks: number
@@ -39,7 +44,7 @@ export function checkSame({ pid, startTicks }: Target): void {
 
 /** The only busy candidate, or undefined if a person has to choose. */
 export function onlyBusy(candidates: readonly Candidate[]): Candidate | undefined {
-  const busy = candidates.filter(({ cpuShare }) => cpuShare >= busyShare)
+  const busy = candidates.filter(isBusy)
   if (busy.length === 1) return busy[0]
   return candidates.length === 1 ? candidates[0] : undefined
 }

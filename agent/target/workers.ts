@@ -20,7 +20,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Mode } from '../config.ts'
 import { attempted, type Candidate, lookMs, readStats, withShares } from './candidates.ts'
-import { busyShare, type Target } from './find.ts'
+import { busyShare, isBusy, type Target } from './find.ts'
 import { readArguments, readExecutable, readStat, ticksPerSecond } from './procfs.ts'
 
 export interface LookedThrough {
@@ -57,10 +57,10 @@ export function workersOf(
   all: readonly Candidate[],
   mode: Mode,
 ): LookedThrough | undefined {
-  if (supervisor.cpuShare >= busyShare) return undefined
+  if (isBusy(supervisor)) return undefined
   const below = descendantsOf(supervisor.pid, all)
   const isPure = isPureSupervisor(supervisor.pid)
-  const busy = below.filter(({ cpuShare }) => cpuShare >= busyShare)
+  const busy = below.filter(isBusy)
   const working = below.filter(({ pid }) => !isPureSupervisor(pid))
   const workers = busy.length === 0 && isPure && working.length === 1 ? working : busy
   const [busiest] = workers

@@ -4,49 +4,65 @@
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
+import type { Published } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
-import { findOnPath, start } from './apps.ts'
+import { start } from './apps.ts'
 
 type Started = ChildProcess & { pid: number }
 
-export const shares = { parse: 0.6, encode: 0.3, sum: 0.1 } as const
-
 const appOf = (name: string) => path.join(import.meta.dirname, name)
 
-/** @param then what it does beside: sleep most of the time, fork, or become another program */
-export function startRuby(
-  seconds: number,
-  then: 'burn' | 'wait' | 'fork' | 'exec' = 'burn',
-  options: { readonly env?: NodeJS.ProcessEnv; readonly under?: readonly string[] } = {},
-): Started {
-  const command = ['ruby', appOf('ruby/shares.rb'), `${seconds}`, then]
-  const [file, ...args] = [...(options.under ?? []), ...command]
-  return start(file!, args, { env: { ...process.env, ...options.env } })
+/** What the program does beside: nothing, sleep most of the time, start two more, become another program. */
+export type Habit = 'burn' | 'wait' | 'fork' | 'exec' | 'workers'
+
+/** @param under a program and its arguments that start it */
+export function startRuby(seconds: number, habit: Habit = 'burn', under: readonly string[] = []) {
+  // Not by its path: another user may not reach this checkout.
+  const source = fs.readFileSync(appOf('ruby/shares.rb'), 'utf8')
+  return startUnder(under, ['ruby', '-e', source, `${seconds}`, habit])
 }
 
 export function startPhp(seconds: number, under: readonly string[] = []): Started {
-  const [file, ...args] = [...under, 'php', appOf('php/shares.php'), `${seconds}`]
-  return start(file!, args)
+  const code = fs.readFileSync(appOf('php/shares.php'), 'utf8').replace('<?php', '')
+  return startUnder(under, ['php', '-r', code, '--', `${seconds}`])
 }
 
 /** Compiles `erlang/shares.erl`, and runs it with these flags of the emulator. */
-export function startErlang(
-  seconds: number,
-  flags: readonly string[] = ['+JPperf', 'true'],
-): Started {
+export function startErlang(seconds: number, flags: readonly string[] = ['+JPperf', 'true']) {
   const folder = temporaryFolder()
-  execFileSync(findOnPath('erlc')!, ['-o', folder, appOf('erlang/shares.erl')])
-  const child = start('erl', [
-    ...flags,
-    '-noshell',
-    '-pa',
-    folder,
-    '-run',
-    'shares',
-    'main',
-    `${seconds}`,
-  ])
+  execFileSync('erlc', ['-o', folder, appOf('erlang/shares.erl')])
+  const run = ['-noshell', '-pa', folder, '-run', 'shares', 'main', `${seconds}`]
+  const child = startUnder([], ['erl', ...flags, ...run])
   onTestFinished(() => fs.rmSync(`/tmp/perf-${child.pid}.map`, { force: true }))
   return child
 }
+
+function startUnder(under: readonly string[], command: readonly string[]): Started {
+  const [file, ...args] = [...under, ...command]
+  return start(file!, args)
+}
+
+/** Another user, who owns nothing here. */
+export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']
+
+/**
+ * The three shares, within a quarter, or within three standard deviations where little was seen.
+ * On a busy machine a process waits for a core, and samples of one wait repeat each other: what is
+ * independent are the times that it was given one.
+ */
+export function expectShares(
+  { folded, receipt }: Published,
+  nameOf = (name: string): string | RegExp => name,
+): void {
+  const independent = Math.min(folded.total, turnsPerSecond * receipt.record.cpuSeconds)
+  for (const [name, expected] of Object.entries({ parse: 0.6, encode: 0.3, sum: 0.1 })) {
+    const deviation = Math.sqrt((expected * (1 - expected)) / independent)
+    const tolerance = Math.max(0.25 * expected, 3 * deviation)
+    const found = folded.share(nameOf(name))
+    expect(Math.abs(found - expected), `${name} has ${found}`).toBeLessThan(tolerance)
+  }
+}
+
+// Of CPU time. A turn is 4 ms and more, and the waits between are of all lengths, so it is fewer that count.
+const turnsPerSecond = 100

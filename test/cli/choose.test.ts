@@ -70,12 +70,54 @@ describeWith(needed, 'without a pid', () => {
   })
 })
 
+describeWith(needed, 'a pid that only starts others', () => {
+  test('is looked through to its busy one, and said', async () => {
+    const result = await beside([compile('burn')], record('1', '--json'))
+    const { folded, lines, receipt } = readPublished(result)
+    const words =
+      /^Process 1 \(sh\) is idle: taking its busiest descendant 2 \(burn\), \d+ % of a core\.$/
+    expect(folded.share('burn_inner')).toBeGreaterThan(0.9)
+    expect(lines[0]).toMatchObject({ state: 'target', message: expect.stringMatching(words) })
+    expect(receipt.record.target.pid).toBe(2)
+    expect(receipt.record.remarks[0]).toMatch(words)
+  })
+
+  test('is looked through to the busiest of those that are alike, where nobody can be asked', async () => {
+    const burn = compile('burn')
+    const result = await beside([burn, burn], record('1'))
+    expect(result.stderr).toMatch(
+      /taking its busiest descendant [23] \(burn\), \d+ % of a core, one of 2 busy ones that are alike/,
+    )
+    expect(result.stdout.toString()).toContain('Published: file:')
+  })
+
+  test('is asked about, where those below it are different', async () => {
+    const result = await beside([compile('burn'), compile('shares')], record('1'))
+    expect(result.code).toBe(2)
+    expect(result.stdout.toString().match(/^Detected: .*$/gm)).toHaveLength(2)
+    expect(result.stderr).toContain(
+      'process 1 (sh) is idle, and 2 different ones below it are busy',
+    )
+    expect(result.stderr).toContain('(SP_TARGET_AMBIGUOUS)')
+  })
+
+  test.skipIf(missing('script').length > 0)('lets a person at a terminal choose', async () => {
+    const burn = compile('burn')
+    const inTerminal = 'script -qec "$*" /dev/null'
+    const result = await beside([burn, burn], record('1'), inTerminal, '3\n')
+    expect(text(result)).toContain('Which PID?')
+    expect(text(result)).toMatch(/Sampling process 3 /)
+  })
+})
+
 describeWith(needed, 'the command alone', () => {
   test('shows what runs here and what to type', async () => {
     const result = await beside([compile('burn')], [])
     expect(result.code).toBe(0)
     const words = result.stdout.toString()
-    expect(words).toMatch(/^Detected: native code \S+ \(PID 2, burn, \d+ % of a core\)$/m)
+    expect(words).toMatch(
+      /^Detected: native code \S+ \(PID 2, burn, \d+ % of a core, glibc, under 1 \(sh\)\)$/m,
+    )
     expect(words).toMatch(/^ {2}sp-flamegraph record 2 --duration 30 +# perf at 99 Hz$/m)
     expect(words).toMatch(/^Symbols: the target's own files/m)
     expect(words).toMatch(/^Output: file:flamegraphs\/incidents\/INC-\d{8}-\d{4}\//m)
@@ -84,7 +126,8 @@ describeWith(needed, 'the command alone', () => {
   test('shows all as JSON', async () => {
     const result = await beside([compile('burn'), 'sleep'], ['--json'])
     const { targets } = linesOf(result)[0]!
-    expect(targets![0]).toMatchObject({ pid: 2, comm: 'burn', tool: 'perf' })
+    expect(targets![0]).toMatchObject({ pid: 2, comm: 'burn', tool: 'perf', libc: 'glibc' })
+    expect(targets).toContainEqual(expect.objectContaining({ pid: 1, worker: 2 }))
     expect(targets!.map(({ comm }) => comm).sort()).toEqual(['burn', 'sh', 'sleep'])
   })
 

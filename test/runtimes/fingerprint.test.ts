@@ -5,11 +5,12 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
-import { fingerprint } from '../../agent/runtimes/index.ts'
+import { alsoRuns, fingerprint } from '../../agent/runtimes/index.ts'
 import { withFacts } from '../../agent/target/facts.ts'
 import { compile, missing, start, startPython } from '../apps/apps.ts'
 import { compileJava, startJava } from '../apps/jvm.ts'
 import { installed } from '../apps/node.ts'
+import { startErlang, startPhp, startRuby } from '../apps/scripts.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const apps = path.resolve(import.meta.dirname, '../apps')
@@ -44,6 +45,47 @@ describe('fingerprint', () => {
     expect(first).toMatchObject({ name: 'cpython' })
     expect(first!.version).toContain(version.toString().trim())
   })
+
+  test.skipIf(needs('ruby') !== '')(`Ruby, with its exact version${needs('ruby')}`, async () => {
+    const version = execFileSync('ruby', ['-e', 'puts RUBY_VERSION']).toString().trim()
+    const [first] = await fingerprintOf(startRuby(30).pid)
+    expect(first).toMatchObject({ name: 'ruby', version })
+  })
+
+  test.skipIf(needs('php') !== '')(`PHP, with its exact version${needs('php')}`, async () => {
+    const version = execFileSync('php', ['-r', 'echo PHP_VERSION;']).toString().trim()
+    const [first] = await fingerprintOf(startPhp(30).pid)
+    expect(first).toMatchObject({ name: 'php', version })
+  })
+
+  test.skipIf(needs('erl', 'erlc') !== '')(
+    `the BEAM, with the version of OTP${needs('erl', 'erlc')}`,
+    async () => {
+      const release = [
+        '-noshell',
+        '-eval',
+        'io:put_chars(erlang:system_info(otp_release)), halt().',
+      ]
+      const major = execFileSync('erl', release).toString()
+      const [first] = await fingerprintOf(startErlang(30).pid)
+      expect(first).toMatchObject({ name: 'erlang' })
+      expect(first!.version).toMatch(new RegExp(`^${major}\\.\\d`))
+    },
+  )
+
+  test.skipIf(needs('ruby', 'python3') !== '')(
+    `every runtime of a process: a Python that loads libruby${needs('ruby', 'python3')}`,
+    async () => {
+      const name = execFileSync('ruby', ['-e', 'puts RbConfig::CONFIG["LIBRUBY_SO"]'])
+      const load = `import ctypes, time; ctypes.CDLL("${name.toString().trim()}"); time.sleep(30)`
+      const python = execFileSync('python3', ['-c', 'import sys; print(sys.executable)'])
+      const { pid } = start(python.toString().trim(), ['-c', load])
+      await sleep(1000)
+      const found = withFacts(pid, fingerprint)
+      expect(found.map(({ runtime }) => runtime.name)).toEqual(['cpython', 'ruby', 'native'])
+      expect(alsoRuns(found)).toEqual([expect.stringMatching(/^Ruby \d+\.\d+\.\d+$/)])
+    },
+  )
 
   test('Node.js, with its exact version', async () => {
     const child = start(process.execPath, [path.join(apps, 'node/service.js'), '30'])

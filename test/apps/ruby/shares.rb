@@ -1,6 +1,7 @@
-# Burns CPU in known shares until the seconds are over: parse 60 %, encode 30 %, the rest sum 10 %.
+# Burns CPU in known shares until the seconds are over: parse 60 %, encode 30 %, sum 10 %.
 #
-# With `wait` as second argument it sleeps nine tenths of the time: for wall-clock captures.
+# The second argument is what it does beside: `wait` sleeps nine tenths of the time, `fork` starts two
+# more that burn, `workers` starts three and only waits for them, `exec` becomes another program.
 
 # Work of its own in each, so that the share is that of the leaf too.
 def parse(rounds)
@@ -24,22 +25,41 @@ def handle
   sum(2_000)
 end
 
-deadline = Process.clock_gettime(Process::CLOCK_MONOTONIC) + Float(ARGV[0] || 60)
+DEADLINE = Process.clock_gettime(Process::CLOCK_MONOTONIC) + Float(ARGV[0] || 60)
+
+def now = Process.clock_gettime(Process::CLOCK_MONOTONIC)
+
+def burn(deadline = DEADLINE)
+  handle while now < deadline
+end
+
+# As the workers of puma and unicorn do, each calls itself by its number.
+def start_workers(count)
+  count.times.map do |index|
+    fork do
+      $0 = "shares: worker #{index}"
+      burn
+    end
+  end
+end
+
 case ARGV[1]
 when 'wait'
-  # A tenth of the time is work, whatever the machine does meanwhile.
-  while (now = Process.clock_gettime(Process::CLOCK_MONOTONIC)) < deadline
-    handle until Process.clock_gettime(Process::CLOCK_MONOTONIC) - now > 0.005
+  while now < DEADLINE
+    enough = Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID) + 0.005
+    handle until Process.clock_gettime(Process::CLOCK_PROCESS_CPUTIME_ID) > enough
     sleep(0.045)
   end
 when 'exec'
-  # Becomes another program in the middle.
-  handle while Process.clock_gettime(Process::CLOCK_MONOTONIC) < deadline - 1
+  burn(DEADLINE - 1)
   exec('sleep', '1')
 when 'fork'
-  children = 2.times.map { fork { handle while Process.clock_gettime(Process::CLOCK_MONOTONIC) < deadline } }
-  handle while Process.clock_gettime(Process::CLOCK_MONOTONIC) < deadline
-  children.each { |pid| Process.wait(pid) }
+  workers = start_workers(2)
+  burn
+  workers.each { |pid| Process.wait(pid) }
+when 'workers'
+  $0 = 'shares: master'
+  start_workers(3).each { |pid| Process.wait(pid) }
 else
-  handle while Process.clock_gettime(Process::CLOCK_MONOTONIC) < deadline
+  burn
 end
