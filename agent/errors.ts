@@ -84,7 +84,7 @@ export const errorKinds = {
     status: 422,
   },
   SP_FORMAT_UNKNOWN: {
-    hint: 'Give a perf.data, `perf script` text, folded, py-spy raw, pprof, cpuprofile, speedscope or nettrace file.',
+    hint: 'Give a perf.data, `perf script` text, folded, py-spy, rbspy, phpspy, pprof, cpuprofile, speedscope or nettrace file.',
     exit: 1,
     status: 415,
   },

@@ -1,6 +1,6 @@
 // rbspy: https://rbspy.github.io
 //
-// Non-blocking: the target is never stopped, at the price of a stack that is now
+// Non-blocking unless it is told to pause: the target is not stopped, at the price of a stack that is now
 // and then read while it changes. rbspy drops those without telling, so they
 // are counted as samples that are missing. The traps: it writes a raw file into
 // $HOME unless it is told where; it clears the screen on its standard output; it
@@ -62,13 +62,13 @@ export const captureRbspy: Driver<RbspyCapture> = async (description, signals) =
   }
 }
 
-export function rbspyArguments({ pid, hertz, mode, forceVersion }: RbspyCapture): string[] {
+export function rbspyArguments({ pid, hertz, mode, forceVersion, pause }: RbspyCapture): string[] {
   return [
     'record',
     `--pid=${pid}`,
     `--rate=${hertz}`,
     '--format=collapsed',
-    '--nonblocking',
+    ...(pause ? [] : ['--nonblocking']),
     ...(mode === 'cpu' ? ['--on-cpu'] : []),
     ...(forceVersion === undefined ? [] : [`--force-version=${forceVersion}`]),
     '--file=/proc/self/fd/3',

@@ -45,14 +45,15 @@ Examples:
 Usage: sp-flamegraph record [options] [PID]
        sp-flamegraph record [options] --all
 
-Without a PID it takes the only busy process, or lists the busy ones to choose from.
+Without a PID it takes the only busy process, or lists the busy ones to choose from. A PID that is
+idle (tini, a shell, a master) stands for the busiest worker below it, and that is said.
 
   -d, --duration TIME    how long to sample: 30, 500ms, 2m      (default 30)
   -F, --hertz N          samples a second of CPU time, to 999   (default 99)
   -m, --mode MODE        cpu, wall, off-cpu, both, alloc, heap or lock: what the runtime's tools
                          can tell; off-cpu: where threads wait  (default cpu)
       --tool NAME        the one to use                         (default by runtime)
-      --pause            let py-spy stop the target for each sample (under 1 ms): no stack is lost
+      --pause            let py-spy or rbspy stop the target for each sample (under 1 ms)
       --all              every busy process, side by side, each with its own receipt
       --call-graph HOW   fp: frame pointers; dwarf: copied stacks, for code without them;
                          auto: dwarf where callers are missing  (default auto)
@@ -104,9 +105,10 @@ Examples:
 
 Usage: sp-flamegraph render [options] FILE…        ("-" reads standard input)
 
-Reads perf.data, perf script text, folded stacks, py-spy raw, pprof, V8 cpuprofile, speedscope and
-nettrace, also gzipped: told by content, never by name. Several files become one picture. Addresses
-of a perf.data are named from this machine's files, where they are the ones that were mapped.
+Reads perf.data, perf script text, folded stacks, py-spy raw, rbspy, phpspy, pprof, cpuprofile,
+speedscope and .NET's nettrace, also gzipped: told by content, never by name. Several files become
+one picture. Addresses of a perf.data are named from this machine's files, where they are the ones
+that were mapped.
 
 ${common}
 

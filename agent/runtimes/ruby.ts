@@ -54,6 +54,7 @@ const rbspyStrategy: Strategy = {
     event: ask.mode === 'cpu' ? 'running Ruby thread' : 'Ruby thread, running or not',
     countsCpuTime: ask.mode === 'cpu',
     forceVersion: standIn(versionOf(facts)),
+    pause: ask.pause === true,
   }),
 }
 

@@ -163,6 +163,8 @@ export interface RbspyCapture extends Description {
   readonly toolPath: string
   /** What it shall take the runtime's version for, where it does not know the real one. */
   readonly forceVersion: string | undefined
+  /** Stops the target for the moment of each sample. */
+  readonly pause: boolean
 }
 
 export interface PhpspyCapture extends Description {

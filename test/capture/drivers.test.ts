@@ -11,16 +11,18 @@ import { startCapture } from '../../agent/capture/drivers.ts'
 import type { Tool } from '../../agent/runtimes/runtime.ts'
 import { listPids, readArguments } from '../../agent/target/procfs.ts'
 import { compile, missing, start, startPython } from '../apps/apps.ts'
+import { startRuby } from '../apps/scripts.ts'
 import { planned } from '../planned.ts'
 
-const lacking = missing('perf', 'py-spy', 'cc', 'python3', 'setpriv')
+const lacking = missing('perf', 'py-spy', 'rbspy', 'cc', 'python3', 'ruby', 'setpriv')
 const describeLive = describe.skipIf(lacking.length > 0)
 if (lacking.length > 0) console.warn(`skipped: ${lacking.join(', ')} missing on PATH`)
 
 const never = new AbortController().signal
-const cases: readonly (readonly [Tool, () => number])[] = [
-  ['perf', () => start(compile('burn'), ['60']).pid],
-  ['py-spy', () => startPython('burn.py', 60).pid],
+const cases: readonly (readonly [Tool, (seconds?: number) => number])[] = [
+  ['perf', (seconds = 60) => start(compile('burn'), [`${seconds}`]).pid],
+  ['py-spy', (seconds = 60) => startPython('burn.py', seconds).pid],
+  ['rbspy', (seconds = 60) => startRuby(seconds).pid],
 ]
 
 async function bytesOf(capture: Capture): Promise<number> {
@@ -88,9 +90,9 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
   })
 
   test('ends with its target and keeps what it has', async () => {
-    const target = tool === 'perf' ? start(compile('burn'), ['4']) : startPython('burn.py', 4)
+    const pid = startTarget(4)
     await sleep(300)
-    const capture = await startCapture(planned(target.pid, { tool, durationMs: 60_000 }), {
+    const capture = await startCapture(planned(pid, { tool, durationMs: 60_000 }), {
       stop: never,
       discard: never,
     })

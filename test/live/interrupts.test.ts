@@ -7,6 +7,7 @@ import { expect, test } from 'vitest'
 import { captureNamed } from '../../agent/symbolize/named-capture.ts'
 import { readStat } from '../../agent/target/procfs.ts'
 import { compile, describeWith, start, startPython, untilBusy } from '../apps/apps.ts'
+import { startRuby } from '../apps/scripts.ts'
 import {
   linesOf,
   profilersOf,
@@ -43,9 +44,10 @@ function expectNothingLeft({ pid, temporary }: Begun): void {
 const tools: readonly (readonly [tool: string, startTarget: () => number])[] = [
   ['perf', () => start(compile('burn'), ['60']).pid],
   ['py-spy', () => startPython('burn.py', 60).pid],
+  ['rbspy', () => startRuby(60).pid],
 ]
 
-describeWith(['perf', 'py-spy', 'cc', 'python3', 'setpriv'], 'a capture', () => {
+describeWith(['perf', 'py-spy', 'rbspy', 'cc', 'python3', 'ruby', 'setpriv'], 'a capture', () => {
   const begun = async (startTarget: () => number) => {
     const pid = startTarget()
     await untilBusy(pid)
