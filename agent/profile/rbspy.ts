@@ -9,7 +9,9 @@
 // newlines and ` - `, and so may a file's path. A line is where the frame was at
 // that moment, so one method has as many frames as it has lines: they are put
 // together again, by leaving the line out. `(unknown)` is where the file of a C
-// function would be: those are known to be C, and no frames without a name.
+// function would be: those are known to be C, and no frames without a name. Where
+// libruby has no local symbols, rbspy cannot tell which: they are called by the
+// method that called them, because a picture whose widest leaf is `(unknown)` says nothing.
 
 import { readFoldedLines } from './folded-lines.ts'
 import { type Chunks, wholeLines } from './lines.ts'
@@ -53,29 +55,28 @@ function isFrame(text: string): boolean {
 const frameEnd = /(?::\d+|- \(unknown\))$/
 
 function readRbspyFrame(text: string): Frame {
-  const at = placeOf(text)
-  const name = (at < 0 ? text : text.slice(0, at)).trim()
-  if (name === '') return { name: '[unknown]', kind: 'unknown', reason: 'unnamed by the tool' }
-  if (at < 0) return { name, kind: 'interpreted' }
-  const place = text.slice(at + separator.length)
-  if (place === unknownPlace) {
-    return name.endsWith(inC)
-      ? { name: nameInC(name), kind: 'native' }
-      : { name, kind: 'interpreted' }
+  if (text.endsWith(endInC)) {
+    const name = text.slice(0, -endInC.length).trim()
+    return { name: name === unknownPlace || name === '' ? '(C function)' : name, kind: 'native' }
   }
-  const file = place.replace(/:\d+$/, '')
-  return { name, kind: 'interpreted', ...(file !== evaluated && { file }) }
+  const at = placeOf(text)
+  const name = nameOf(text).trim()
+  if (name === '') return { name: '[unknown]', kind: 'unknown', reason: 'unnamed by the tool' }
+  const file = at < 0 ? evaluated : text.slice(at + separator.length).replace(/:\d+$/, '')
+  const hasFile = file !== evaluated && file !== unknownPlace
+  return { name, kind: 'interpreted', ...(hasFile && { file }) }
 }
 
 const separator = ' - '
 const unknownPlace = '(unknown)'
 /** The file of what `eval` was given. */
 const evaluated = 'unknown'
-const inC = ' [c function]'
+const endInC = ` [c function]${separator}${unknownPlace}`
+const unnamedInC = `${unknownPlace}${endInC}`
 
-function nameInC(name: string): string {
-  const bare = name.slice(0, -inC.length)
-  return bare === unknownPlace ? '(C function)' : bare
+function nameOf(frame: string): string {
+  const at = placeOf(frame)
+  return at < 0 ? frame : frame.slice(0, at)
 }
 
 /**
@@ -120,19 +121,30 @@ const maxJoined = 100
 const maxOpen = 4 << 20
 
 function joinFrames(line: string): string {
-  const pieces = line.split(';')
   const frames: string[] = []
   let open: string[] = []
   let hasPlace = false
-  for (const piece of pieces) {
-    open.push(piece)
-    hasPlace ||= piece.includes(separator)
-    if (!hasPlace || !frameEnd.test(piece)) continue
-    frames.push(open.join(':'))
+  let caller = ''
+  const close = () => {
+    const frame = open.join(':')
+    if (frame.startsWith(unnamedInC)) {
+      frames.push(
+        caller === '' ? frame : `(C of ${nameOf(caller)})${frame.slice(unknownPlace.length)}`,
+      )
+    } else {
+      frames.push(frame)
+      // The name's place is not looked for before a C function asks for it.
+      if (!frame.includes(endInC)) caller = frame
+    }
     open = []
     hasPlace = false
   }
+  for (const piece of line.split(';')) {
+    open.push(piece)
+    hasPlace ||= piece.includes(separator)
+    if (hasPlace && frameEnd.test(piece)) close()
+  }
   // The leaf, which ends in the count.
-  if (open.length > 0) frames.push(open.join(':'))
+  if (open.length > 0) close()
   return frames.join(';')
 }

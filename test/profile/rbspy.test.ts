@@ -14,7 +14,7 @@ test.for(fixturesIn('rbspy/0.55'))('%s folds as its golden says', async name => 
 
 test.for([
   ['total - /app/shop.rb:7', { name: 'total', kind: 'interpreted', file: '/app/shop.rb' }],
-  ['(unknown) [c function] - (unknown)', { name: '(C function)', kind: 'native' }],
+  ['(unknown) [c function] - (unknown)', { name: '(C of <main>)', kind: 'native' }],
   ['sort_by [c function] - (unknown)', { name: 'sort_by', kind: 'native' }],
   ['a - b - /app/shop.rb:7', { name: 'a - b', kind: 'interpreted', file: '/app/shop.rb' }],
   ['f - /my - app/x - y.rb:7', { name: 'f', kind: 'interpreted', file: '/my - app/x - y.rb' }],
@@ -34,6 +34,14 @@ test.for([
 test('a method is one frame, whichever of its lines it was at', async () => {
   const profile = await read('<main> - /m.rb:1;f - /m.rb:3 2\n<main> - /m.rb:2;f - /m.rb:4 3\n')
   expect(folded(profile)).toBe('<main>;f 5\n')
+})
+
+test('a C function without a name is called by the method that called it', async () => {
+  const c = '(unknown) [c function] - (unknown)'
+  const text = `${c};<main> - /m.rb:1;${c};${c};a;b - c - /m.rb:3;sort [c function] - (unknown);${c} 2\n`
+  expect(folded(await read(text))).toBe(
+    '(C function);<main>;(C of <main>);(C of <main>);a:b - c;sort;(C of a:b - c) 2\n',
+  )
 })
 
 test('semicolons and newlines belong to the name or the path that they stand in', async () => {
