@@ -311,6 +311,28 @@ export function isSharedName(name: string): boolean {
   return sharedNames.has(name) || name.startsWith('Builtins_')
 }
 
+/** The loops of interpreters: what they ran is what a person asks about, and it has no frame of its own. */
+const interpreterLoops = [
+  {
+    means: 'Python',
+    why: 'the loop of its interpreter',
+    names: ['_PyEval_EvalFrameDefault', 'PyEval_EvalFrameEx', '_PyEval_EvalFrame'],
+  },
+  {
+    means: 'Ruby',
+    why: 'the loop of its interpreter',
+    names: ['vm_exec_core', 'rb_vm_exec', 'vm_exec'],
+  },
+  { means: 'PHP', why: 'the loop of its interpreter', names: ['execute_ex'] },
+  { means: 'Erlang', why: 'the loop of its interpreter', names: ['process_main'] },
+  { means: 'Perl', why: 'the loop of its interpreter', names: ['Perl_runops_standard'] },
+  { means: 'Lua', why: 'the loop of its interpreter', names: ['luaV_execute'] },
+]
+
+/** The language whose interpreter a function of this name is: `Python`. */
+export const interpreterOf: (name: string) => string | undefined =
+  nameTable<string>(interpreterLoops)
+
 /** The work that a function of this name does, or undefined for the program's own. */
 export const workOf: (name: string) => Work | undefined = nameTable(
   nameRows.map(({ work, ...row }) => ({ ...row, means: work })),

@@ -21,7 +21,7 @@
 
 import { ProfilerError } from '../errors.ts'
 import { type FunctionWeight, functions } from './call-tree.ts'
-import { isSharedName, type Work, workOf } from './marks.ts'
+import { interpreterOf, isSharedName, type Work, workOf } from './marks.ts'
 import { type NextStep, nextSteps, type VerdictContext } from './next-steps.ts'
 import { roundPercent } from './numbers.ts'
 import { type FrameKind, noCaller, type Profile, type UnknownReason } from './profile.ts'
@@ -244,6 +244,13 @@ function headlineOf(
 ): string {
   if (shape !== 'hairball' && widest !== undefined && isOccurrence(event)) {
     return `${roundPercent(widest.self)} of ${event} is at ${short(widest.name)}. Look at what calls it.`
+  }
+  const language = widest?.kind === 'native' ? interpreterOf(widest.name) : undefined
+  if (language !== undefined && (shape === 'wide leaf' || shape === 'mixed')) {
+    return (
+      `${short(widest!.name)}, the interpreter of ${language}, has ${roundPercent(widest!.self)}: ` +
+      'which functions it ran, this does not show.'
+    )
   }
   switch (shape) {
     case 'hairball':

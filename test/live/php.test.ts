@@ -31,6 +31,7 @@ describeWith(needed, 'PHP without phpspy', () => {
     const remarks = receipt.record.remarks.join()
     expect(remarks).toContain('phpspy is not used: phpspy is not installed here')
     expect(remarks).toContain('perf sees the interpreter (execute_ex), not the PHP functions')
+    expect(receipt.verdict.headline).not.toContain('Start there')
   })
 
   test('of another user is sampled as a sidecar does', async () => {

@@ -29,6 +29,17 @@ describe('the shape', () => {
     expect(leaves[0]).toEqual({ name: 'hash', kind: 'native', self: 0.6, total: 0.6 })
   })
 
+  test.for([
+    ['_PyEval_EvalFrameDefault', 'Python'],
+    ['execute_ex', 'PHP'],
+    ['vm_exec_core.isra.0', 'Ruby'],
+  ])('of which most is %s does not say to start there', ([name, language]) => {
+    const { headline } = classify(profileOf(`main;${name} 90\nmain;b 10`))
+    expect(headline).toBe(
+      `${name}, the interpreter of ${language}, has 90 %: which functions it ran, this does not show.`,
+    )
+  })
+
   test('is wide and flat when no function is above 5 %', () => {
     const flat = Array.from({ length: 20 }, (_, index) => `main;f${index} 5`).join('\n')
     expect(classify(profileOf(flat)).shape).toBe('wide and flat')
