@@ -6,7 +6,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, onTestFinished } from 'vitest'
-import { readStat } from '../../agent/target/procfs.ts'
+import { listPids, readStat } from '../../agent/target/procfs.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const here = import.meta.dirname
@@ -201,4 +201,16 @@ export function startNode(seconds: number): ChildProcess & { pid: number } {
 
 function succeeds(program: string, ...args: string[]): boolean {
   return spawnSync(program, args, { stdio: 'ignore' }).status === 0
+}
+
+/** All that a process started, and what that started, which still runs. */
+export function below(pid: number): number[] {
+  const children = listPids().filter(each => {
+    try {
+      return readStat(each).parentPid === pid
+    } catch {
+      return false
+    }
+  })
+  return [...children, ...children.flatMap(below)]
 }

@@ -5,9 +5,8 @@ import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, onTestFinished, test } from 'vitest'
 import { targetOf } from '../../agent/target/find.ts'
-import { listPids, readStat } from '../../agent/target/procfs.ts'
 import { lookThrough } from '../../agent/target/workers.ts'
-import { compile, describeWith, start, untilBusy } from '../apps/apps.ts'
+import { below, compile, describeWith, start, untilBusy } from '../apps/apps.ts'
 import { startRuby } from '../apps/scripts.ts'
 
 /** Starts it in a session of its own, all of which is ended with the test. */
@@ -23,17 +22,6 @@ function startTree(file: string, args: readonly string[]): number {
     }
   })
   return pid
-}
-
-function below(pid: number): number[] {
-  const children = listPids().filter(each => {
-    try {
-      return readStat(each).parentPid === pid
-    } catch {
-      return false
-    }
-  })
-  return [...children, ...children.flatMap(below)]
 }
 
 async function untilBelow(pid: number, count: number): Promise<number[]> {
