@@ -9,8 +9,7 @@
 // interpreter's perf map (`-X perf`, 3.12 and newer).
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { isRefused } from './answers.ts'
-import { attachObstacles } from './attach.ts'
+import { type MemoryReader, memoryReaderObstacles } from './memory-reader.ts'
 import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
 
@@ -87,39 +86,14 @@ function describe(path: string, version: string, threaded: string) {
   return { path, version, threaded: threaded === 't', evidence: `maps ${name}` }
 }
 
-function pySpyObstacles(
-  facts: ProcessFacts,
-  privileges: Privileges,
-  { pause }: CaptureAsk,
-): Obstacle[] {
-  const obstacles: Obstacle[] = []
-  if (!privileges.tools.has('py-spy')) {
-    obstacles.push({
-      effect: 'blocks',
-      what: 'py-spy is not installed here',
-      grant: 'install it with `pip install py-spy`, or use the sp-profiler image',
-    })
-  }
-  obstacles.push(...attachObstacles(facts, privileges))
-  // Where process_vm_readv is forbidden or missing py-spy opens /proc/PID/mem instead, but only after
-  // EPERM and ENOSYS (seen with 0.4.3 under filters that answer each of them).
-  const { readMemory } = privileges.answers
-  if (
-    isRefused(readMemory) &&
-    !(['EPERM', 'ENOSYS'].includes(readMemory) && privileges.canOpenMemory)
-  ) {
-    obstacles.push({
-      effect: 'blocks',
-      what: 'seccomp blocks process_vm_readv',
-      grant: 'seccomp `RuntimeDefault`, or `Unconfined` on kernels before 4.8',
-    })
-  }
-  // To stop its target it attaches to every thread, which one tracer at a time may do.
-  if (pause && (isRefused(privileges.answers.ptrace) || facts.tracerPid !== 0)) {
-    const why = facts.tracerPid === 0 ? 'seccomp blocks ptrace' : `${facts.tracerPid} traces it`
-    const what = `py-spy may not stop process ${facts.pid}: ${why}`
-    obstacles.push({ effect: 'blocks', what, grant: 'leave out --pause' })
-  }
+const pySpy: MemoryReader = {
+  tool: 'py-spy',
+  install: 'install it with `pip install py-spy`, or use the sp-profiler image',
+  opensMemoryAfter: ['EPERM', 'ENOSYS'],
+}
+
+function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
+  const obstacles = memoryReaderObstacles(pySpy, facts, privileges, ask)
   const found = evidence(facts)
   const [major, minor] = (found?.version ?? '').split('.').map(Number)
   if (found?.threaded) {

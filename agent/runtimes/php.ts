@@ -9,7 +9,7 @@
 // every PHP function inside it.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { attachObstacles } from './attach-obstacles.ts'
+import { type MemoryReader, memoryReaderObstacles } from './memory-reader.ts'
 import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
@@ -76,13 +76,13 @@ function versionOf(facts: ProcessFacts): string {
   return facts.search(path, exact)?.[1] ?? named ?? 'unknown'
 }
 
+const phpspy: MemoryReader = {
+  tool: 'phpspy',
+  install: 'build it from https://github.com/adsr/phpspy, and put it on PATH',
+}
+
 function phpspyObstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
-  const obstacles = attachObstacles(
-    facts,
-    privileges,
-    'phpspy',
-    'build it from https://github.com/adsr/phpspy, and put it on PATH',
-  )
+  const obstacles = memoryReaderObstacles(phpspy, facts, privileges, ask)
   const [major = 0, minor = 0] = versionOf(facts).split('.').map(Number)
   if (major > 0 && (100 * major + minor < oldest || 100 * major + minor > newest)) {
     obstacles.push({

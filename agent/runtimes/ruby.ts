@@ -10,7 +10,7 @@
 // functions, so as a fall-back it is honest only with YJIT's perf map.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { attachObstacles } from './attach-obstacles.ts'
+import { type MemoryReader, memoryReaderObstacles } from './memory-reader.ts'
 import { perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime, Strategy } from './runtime.ts'
 
@@ -98,13 +98,13 @@ function standIn(version: string): string | undefined {
   return Number(patch) > newest ? `${minor}.${newest}` : pre === '' ? undefined : `${minor}.0`
 }
 
-function rbspyObstacles(facts: ProcessFacts, privileges: Privileges, _: CaptureAsk): Obstacle[] {
-  const obstacles = attachObstacles(
-    facts,
-    privileges,
-    'rbspy',
-    'install it with `cargo install rbspy --locked`, or use the sp-profiler image',
-  )
+const rbspy: MemoryReader = {
+  tool: 'rbspy',
+  install: 'install it with `cargo install rbspy --locked`, or use the sp-profiler image',
+}
+
+function rbspyObstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
+  const obstacles = memoryReaderObstacles(rbspy, facts, privileges, ask)
   const version = versionOf(facts)
   const minor = /^\d+\.\d+/.exec(version)?.[0]
   const instead = standIn(version)
