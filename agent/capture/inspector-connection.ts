@@ -81,9 +81,15 @@ async function converse(description: InspectorCapture, endpoint: Endpoint): Prom
     connection.onEvent(method, params)
   })
   const isOurs = description.openAt === undefined
-  // The object in the target that the wait is cancelled by.
-  let lease: Promise<string | undefined> | undefined
   let version = ''
+  // The object in the target that the wait is kept in. Requests are answered in their order, so nobody
+  // has to wait for the answer of one before the next.
+  let holder: string | undefined
+  const call = (functionDeclaration: string) => {
+    const args = [{ value: leaseMs }]
+    const params = { objectId: holder, functionDeclaration, arguments: args, silent: true }
+    session.tell('Runtime.callFunctionOn', params)
+  }
   const connection: Connection = {
     session,
     get version() {
@@ -92,7 +98,7 @@ async function converse(description: InspectorCapture, endpoint: Endpoint): Prom
     onEvent() {},
     gone,
     renew() {
-      if (isOurs) lease = leaseAgain(session, lease)
+      if (holder !== undefined) call(takeLease)
     },
     async close() {
       if (!isOurs) {
@@ -100,11 +106,8 @@ async function converse(description: InspectorCapture, endpoint: Endpoint): Prom
         socket.close()
         return undefined
       }
-      // No answer is waited for that a blocked thread could owe: what is known by now has to do.
-      const objectId = await Promise.race([lease, sleep(0, undefined)])
-      if (objectId === undefined)
-        session.tell('Runtime.evaluate', { expression: end, silent: true })
-      else session.tell('Runtime.callFunctionOn', { objectId, functionDeclaration: endLease })
+      if (holder === undefined) session.tell('Runtime.evaluate', { expression: end, silent: true })
+      else call(endLease)
       const isClosed = await waitUntilClosed(description, endpoint.port)
       socket.close()
       return isClosed
@@ -115,6 +118,7 @@ async function converse(description: InspectorCapture, endpoint: Endpoint): Prom
   }
   try {
     version = await verify(session, description)
+    if (isOurs) holder = await makeHolder(session)
   } catch (error) {
     socket.close()
     throw error
@@ -138,46 +142,24 @@ async function waitUntilClosed(description: InspectorCapture, port: number): Pro
 
 const end = '(() => { try { process._debugEnd() } catch {} })()'
 
-const endLease = 'function () { try { Atomics.notify(this, 0); process._debugEnd() } catch {} }'
+const endLease = `function () {
+  try { Atomics.notify(this.cell, 0); process._debugEnd() } catch {}
+}`
 
-/** Waits, and answers the object by whose notification the wait is cancelled. Cancels the one before. */
+/** Begins to wait, and cancels the wait before. */
 const takeLease = `function (ms) {
   const cell = new Int32Array(new SharedArrayBuffer(4))
   const wait = Atomics.waitAsync(cell, 0, 0, ms).value
   ;(async () => { try { if ((await wait) === 'timed-out') process._debugEnd() } catch {} })()
-  if (this instanceof Int32Array) Atomics.notify(this, 0)
-  return cell
+  if (this.cell !== undefined) Atomics.notify(this.cell, 0)
+  this.cell = cell
 }`
 
-async function leaseAgain(
-  session: Session,
-  before: Promise<string | undefined> | undefined,
-): Promise<string | undefined> {
-  const objectId = await before
-  try {
-    const answer =
-      objectId === undefined
-        ? await session.ask(
-            'Runtime.evaluate',
-            { expression: `(${takeLease}).call(0, ${leaseMs})`, silent: true },
-            leaseMs,
-          )
-        : await session.ask(
-            'Runtime.callFunctionOn',
-            {
-              objectId,
-              functionDeclaration: takeLease,
-              arguments: [{ value: leaseMs }],
-              silent: true,
-            },
-            leaseMs,
-          )
-    const id = recordOf(answer['result'])?.['objectId']
-    return typeof id === 'string' ? id : undefined
-  } catch {
-    // It has gone, or is blocked: the wait from before goes on.
-    return objectId
-  }
+async function makeHolder(session: Session): Promise<string | undefined> {
+  const question = { expression: '({ __proto__: null })', silent: true }
+  const answer = await session.ask('Runtime.evaluate', question, firstAnswerMs)
+  const id = recordOf(answer['result'])?.['objectId']
+  return typeof id === 'string' ? id : undefined
 }
 
 const who = 'JSON.stringify([process.pid, process.version, process.uptime(), process.cpuUsage()])'

@@ -4,7 +4,7 @@
 
 import type { Mode } from '../runtimes/runtime.ts'
 import { readStat, readThreadTicks, ticksPerSecond } from '../target/procfs.ts'
-import type { Answer } from './devtools.ts'
+import type { ThreadProfile } from './inspector-threads.ts'
 
 export interface Tally {
   samples: number
@@ -12,18 +12,32 @@ export interface Tally {
   idle: number
   /** How long the others stand for, by the clock. */
   busyUs: number
+  /** CPU time of the threads, as far as it is known. */
+  cpuUs: number
 }
 
 /** Adds up the samples of a profile. */
-export function count({ nodes, samples, timeDeltas }: Answer, tally: Tally): void {
+export function count({ profile, cpuUs }: ThreadProfile, tally: Tally): void {
+  const { nodes, samples, timeDeltas } = profile
   if (!Array.isArray(nodes) || !Array.isArray(samples) || !Array.isArray(timeDeltas)) return
   const idle = nodes.find(node => node?.callFrame?.functionName === '(idle)')?.id
   tally.samples += samples.length
+  let busyUs = 0
   for (const [index, id] of samples.entries()) {
     // A sample stands for the time until the next one.
     if (id === idle) tally.idle++
-    else tally.busyUs += Math.max(0, Number(timeDeltas[index + 1] ?? 0))
+    else busyUs += Math.max(0, Number(timeDeltas[index + 1] ?? 0))
   }
+  tally.busyUs += busyUs
+  tally.cpuUs += cpuUs ?? busyUs
+}
+
+/**
+ * The seconds that the samples are to be held against. That is the CPU time; but a thread that waits for a core
+ * is sampled as well, so that there may be more of them than the CPU time explains, and that is no fault.
+ */
+export function sampledSeconds(hertz: number, { samples, idle, busyUs, cpuUs }: Tally): number {
+  return Math.min(busyUs / 1e6, Math.max(cpuUs / 1e6, (samples - idle) / hertz))
 }
 
 export function idleNote(mode: Mode, tally: Tally): string[] {

@@ -25,7 +25,7 @@ import {
 import type { Answer } from './devtools.ts'
 import { startBeside } from './inspector-beside.ts'
 import { type Connection, connect } from './inspector-connection.ts'
-import { count, cpuNotes, idleNote, type Tally } from './inspector-notes.ts'
+import { count, cpuNotes, idleNote, sampledSeconds, type Tally } from './inspector-notes.ts'
 import { profiledThreads, type ThreadProfile, type Threads } from './inspector-threads.ts'
 
 export const captureInspector: Driver<InspectorCapture> = async (description, signals) => {
@@ -124,7 +124,7 @@ async function sampleUntilEnd(
   const untilMs = startedMs + durationMs
   const cpu = cpuNotes(pid)
   const notes: string[] = []
-  const tally: Tally = { samples: 0, idle: 0, busyUs: 0 }
+  const tally: Tally = { samples: 0, idle: 0, busyUs: 0, cpuUs: 0 }
   const state: { why: 'asked' | 'ending' | 'gone' } = { why: 'asked' }
   let endedMs = startedMs
   const gone = connection.gone.then(wrong => {
@@ -155,20 +155,22 @@ async function sampleUntilEnd(
       break
     }
     for (const each of profiles) {
-      count(each.profile, tally)
+      count(each, tally)
       segments.push(segmentOf(each, description))
     }
     threads.intervalUs = nextInterval(threads.intervalUs, hertz, profiles[0]?.profile)
     connection.renew()
   }
+  // Closing it makes it go, which is no news.
+  const { why } = state
   const problem = hasGone() ? undefined : await connection.close()
   if (problem !== undefined && !hasEnded(description)) notes.push(problem)
-  if (state.why !== 'asked') await untilGone(description)
+  if (why !== 'asked') await untilGone(description)
   return {
-    endedByItself: state.why !== 'asked' && !stop.aborted && !discard.aborted,
+    endedByItself: why !== 'asked' && !stop.aborted && !discard.aborted,
     startedMs,
     endedMs,
-    sampledSeconds: tally.busyUs / 1e6,
+    sampledSeconds: sampledSeconds(hertz, tally),
     notes: [
       ...notes,
       ...threads.notes(),

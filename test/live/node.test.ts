@@ -1,8 +1,10 @@
 // Node.js through its inspector: what is sampled, what is refused beforehand, and
 // that the target is alive and its port closed afterwards, whatever happens.
 
+import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import fs from 'node:fs'
+import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import { describeWith } from '../apps/apps.ts'
@@ -16,7 +18,15 @@ import {
   releases,
   startScript,
 } from '../apps/node.ts'
-import { linesOf, type Published, publish, readPublished, sp, startCommand } from '../command.ts'
+import {
+  linesOf,
+  type Published,
+  publish,
+  readPublished,
+  sp,
+  startCommand,
+  untilSampled,
+} from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const within = 0.25
@@ -313,11 +323,17 @@ describe('a Node process', () => {
   })
 
   test('that opens its port late, when we have gone on, has it closed', async () => {
-    const child = await startScript(['blocked.js', '60'])
-    const published = await publish(['record', `${child.pid}`, '-d', '4'])
-    expectTool(published, 'perf')
-    expect(child.said()).toContain('Debugger listening')
+    const fifo = path.join(temporaryFolder(), 'fifo')
+    execFileSync('mkfifo', [fifo])
+    const child = await startScript(['blocked.js', '60', fifo])
+    const running = record(child, '3')
+    await untilSampled(child.pid)
+    expect(child.said()).toBe('')
+    fs.writeFileSync(fifo, 'go on')
+    expectTool(readPublished(await running.result), 'perf')
     await expectUnharmed(child)
+    expect(child.said()).toContain('Debugger listening')
+    expect(child.said()).toContain('Debugger attached')
   })
 })
 

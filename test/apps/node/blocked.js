@@ -1,14 +1,12 @@
-// Works for seconds in one call of native code that nothing interrupts, rests for
-// one, and so on: its inspector opens when the call is over.
+// A worker does what service.js does, while the main thread is blocked in one call
+// of native code that nothing interrupts: it opens a FIFO to which nobody writes yet.
 //
-//     node blocked.js 30
+//     node blocked.js 30 path/to/fifo
 
-import { pbkdf2Sync } from 'node:crypto'
+import fs from 'node:fs'
+import path from 'node:path'
+import { Worker } from 'node:worker_threads'
 
-const endsAt = Date.now() + Number(process.argv[2]) * 1000
-function turn() {
-  // 3 s on an idle machine.
-  pbkdf2Sync('a', 'b', 6_000_000, 32, 'sha256')
-  if (Date.now() < endsAt) setTimeout(turn, 1000)
-}
-turn()
+const [, , seconds, fifo] = process.argv
+const worker = new Worker(path.join(import.meta.dirname, 'service.js'), { argv: [seconds] })
+worker.once('online', () => setTimeout(() => fs.readFileSync(fifo), 200))
