@@ -8,7 +8,7 @@ import type { InspectorCapture, Privileges } from '../../agent/runtimes/runtime.
 import { type ProcessFacts, withFacts } from '../../agent/target/facts.ts'
 import { everything } from '../privileges.ts'
 
-const ask = { mode: 'cpu', hertz: 999, durationMs: 1000 } as const
+const ask = { mode: 'cpu', hertz: 99, durationMs: 1000 } as const
 const inspector = nodeRuntime.strategies[0]!
 
 const root: Privileges = { ...everything, tools: new Map([['perf', '/usr/bin/perf']]) }
@@ -147,6 +147,12 @@ describe('it is blocked', () => {
   })
 })
 
+test('a rate that V8 cannot give is said before', () => {
+  expect(what({}, {}, { hertz: 999 })).toEqual([
+    expect.stringMatching(/^degrades: .*about 900 samples a second, not 999/),
+  ])
+})
+
 test('another CPU profile at work is said, and left alone', () => {
   expect(what({ threadNames: ['node', 'v8:ProfEvntProc'] })).toEqual([
     expect.stringMatching(/^degrades: another CPU profile/),
@@ -160,7 +166,7 @@ describe('with native code', () => {
   }
 
   test('perf runs beside it', () => {
-    expect(captureOf({}).perf).toMatchObject({ tool: 'perf', hertz: 999 })
+    expect(captureOf({}).perf).toMatchObject({ tool: 'perf', hertz: 99 })
   })
 
   test('and no perf it runs alone, and that is said', () => {
