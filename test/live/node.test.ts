@@ -62,7 +62,7 @@ for (const release of ['20', '22', '24']) {
 
     test.for([99, 999])('is sampled at %i Hz, and its port is closed again', async hertz => {
       const child = await target(['service.js', '60'])
-      const published = await publish(['record', `${child.pid}`, '-d', '3', '-F', `${hertz}`])
+      const published = await publish(['record', `${child.pid}`, '-d', '5', '-F', `${hertz}`])
       expectTool(published, 'inspector')
       expectShares(published, { parse: 0.7, encode: 0.3, 'main thread': 1 })
       // How many a busy machine gives nobody knows.
@@ -160,7 +160,7 @@ for (const release of ['20', '22', '24']) {
       const child = await target(['service.js', '6'])
       const published = await publish(['record', `${child.pid}`, '-d', '30', '-F', '999'])
       expectShares(published, { parse: 0.7 })
-      expect(published.receipt.record.remarks.join()).toMatch(/^The target ended after [1-6]\.\d s/)
+      expect(published.receipt.record.remarks.join()).toMatch(/The target ended after [1-6]\.\d s/)
       expect(published.receipt.quality.samples).toBeGreaterThan(100)
     })
 
@@ -172,7 +172,7 @@ for (const release of ['20', '22', '24']) {
       child.kill('SIGKILL')
       const published = readPublished(await running.result)
       expectShares(published, { parse: 0.7 })
-      expect(published.receipt.record.remarks.join()).toMatch(/^The target ended after/)
+      expect(published.receipt.record.remarks.join()).toMatch(/The target ended after/)
     })
 
     test('closes its port by itself when we are killed with -9', async () => {
@@ -245,17 +245,19 @@ describe('the primary of a cluster', () => {
   test.for([
     ['as it is', []],
     ['with the titles of PM2', ['PM2 v6: God Daemon']],
-  ] as const)('%s is not signalled, and the busy worker is named', async ([, title]) => {
+  ] as const)('%s is not signalled: the busy worker is, or is named', async ([, title]) => {
     const child = await startScript(['cluster.js', '60', ...title])
-    const [busy] = child.said().split(/\s/)
-    const { result } = await refuse(child, 'is the primary of a cluster of 2')
+    const busy = Number(child.said().split(/\s/)[0])
+    // Who asks about waiting may mean the primary itself, so that nobody else is taken for it.
+    const { result } = await refuse(child, 'is the primary of a cluster of 2', '-m', 'wall')
     expect(result.stderr).toContain(`sp-flamegraph record ${busy}`)
     expect(child.said()).not.toContain('Debugger')
-    const published = await publish(['record', busy!, ...usual])
+    const published = await publish(['record', `${child.pid}`, ...usual])
+    expect(published.receipt.record.target.pid).toBe(busy)
     expectTool(published, 'inspector')
     expectShares(published, { parse: 0.7, encode: 0.3 })
     expect(child.said()).not.toContain('address already in use')
-    await expectUnharmed({ pid: Number(busy), port: child.port })
+    await expectUnharmed({ pid: busy, port: child.port })
   })
 })
 
@@ -318,7 +320,7 @@ describe('a Node process', () => {
     running.child.kill('SIGINT')
     const published = readPublished(await running.result)
     expectShares(published, { parse: 0.7 })
-    expect(published.receipt.record.remarks.join()).toMatch(/^Stopped after/)
+    expect(published.receipt.record.remarks.join()).toMatch(/Stopped after/)
     await expectUnharmed(child)
   })
 
@@ -421,8 +423,9 @@ describeWith(
 )
 
 /** With the inspector alone, nothing is sampled, and what is said holds these words. */
-async function refuse({ pid }: { pid: number }, words: string) {
-  const result = await sp(['record', `${pid}`, ...usual, '--tool=inspector', '--json'])
+async function refuse({ pid }: { pid: number }, words: string, ...more: string[]) {
+  const args = ['record', `${pid}`, ...usual, '--tool=inspector', '--json', ...more]
+  const result = await sp(args)
   expect(linesOf(result).at(-1)).toMatchObject({ error: { code: 'SP_NOT_PERMITTED' } })
   expect(result.stderr).toContain(words)
   expect(isAlive(pid)).toBe(true)
