@@ -51,7 +51,7 @@ const rbspyStrategy: Strategy = {
     tool: 'rbspy',
     toolPath: tools.get('rbspy')!,
     pid: facts.pid,
-    event: ask.mode === 'cpu' ? 'running Ruby thread' : 'Ruby thread, running or not',
+    event: ask.mode === 'cpu' ? 'runnable Ruby thread' : 'Ruby thread, running or not',
     countsCpuTime: ask.mode === 'cpu',
     forceVersion: standIn(versionOf(facts)),
     pause: ask.pause === true,
