@@ -71,7 +71,8 @@ function interpreterOf({ mappedFiles, executable }: ProcessFacts) {
 }
 
 function versionOf(facts: ProcessFacts): string {
-  const { path } = interpreterOf(facts)!
+  const path = interpreterOf(facts)?.path
+  if (path === undefined) return 'unknown'
   const named = [binary, library].map(each => each.exec(path)?.groups?.version).find(Boolean)
   return facts.search(path, exact)?.[1] ?? named ?? 'unknown'
 }
@@ -91,8 +92,7 @@ function phpspyObstacles(facts: ProcessFacts, privileges: Privileges, ask: Captu
       grant: 'a newer phpspy',
     })
   }
-  const { path } = interpreterOf(facts)!
-  if (!/^[\w./+-]+$/.test(path)) {
+  if (!/^[\w./+-]*$/.test(interpreterOf(facts)?.path ?? '')) {
     obstacles.push({
       effect: 'blocks',
       what: "the path of the target's PHP holds what a shell may take for more, and phpspy gives it to one",
