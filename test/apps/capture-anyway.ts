@@ -97,13 +97,15 @@ async function run(description: CaptureDescription): Promise<Pick<Tried, 'error'
     const { profile } = await captureNamed([description], targetOf(pid), signals, progress)
     const isKernel = ({ kind, module }: Frame) => kind === 'kernel' || module === '[kernel]'
     const frames = profile.frames.filter(({ kind }) => kind !== 'thread')
-    return {
-      sees: {
-        target: frames.some(frame => !isKernel(frame)),
-        kernel: frames.some(isKernel),
-        kernelNames: frames.some(({ kind }) => kind === 'kernel'),
-      },
+    const sees = {
+      target: frames.some(frame => !isKernel(frame)),
+      kernel: frames.some(isKernel),
+      kernelNames: frames.some(({ kind }) => kind === 'kernel'),
     }
+    // A thread leaves its core within the kernel: where nothing of that was seen, no switch was, and
+    // what came is the CPU time alone.
+    const isEmpty = description.tool === 'perf' && description.mode === 'off-cpu' && !sees.kernel
+    return isEmpty ? { error: 'no switch of a thread was seen', sees } : { sees }
   } catch (error) {
     const sees = { target: false, kernel: false, kernelNames: false }
     return { error: (error as Error).message, sees }
