@@ -53,8 +53,10 @@ export function openContainers(): Containers | { readonly why: string } {
     pidOf: (pod: string) => Number(podman.say(['inspect', '-f', '{{.State.Pid}}', pod])),
     close() {
       podman.say(['rm', '--all', '--force', '--time=0'])
-      // podman may mount its own storage upon itself, and leave it so; a moment later it may still be busy.
-      spawnSync('umount', ['--lazy', path.join(folder, 'store', 'overlay')], { stdio: 'ignore' })
+      // podman may mount its own storage upon itself, several times, and leave it so; a moment later
+      // it may still be busy.
+      const storage = path.join(folder, 'store', 'overlay')
+      while (spawnSync('umount', ['--lazy', storage], { stdio: 'ignore' }).status === 0);
     },
   }
   try {

@@ -206,9 +206,9 @@ describeWith(['perf', 'setpriv'], 'with --native', () => {
       const script = folded.share('parse_[j]') + folded.share('encode_[j]')
       expect(folded.share('parse_[j]') / script).toBeGreaterThan(0.7 * (1 - within))
       expect(folded.share('parse_[j]') / script).toBeLessThan(0.7 * (1 + within))
-      // Two threads that never rest, on however many cores there are.
-      expect(folded.share(/PBKDF2/)).toBeGreaterThan(0.2)
-      expect(script).toBeGreaterThan(0.2)
+      // Two threads that never rest; how the cores are given to them is not ours to say.
+      expect(folded.share(/PBKDF2/)).toBeGreaterThan(0.05)
+      expect(script).toBeGreaterThan(0.05)
       expect(receipt.quality.unknownAnywhere).toBeLessThan(0.1)
       await expectUnharmed(child)
     })
@@ -245,19 +245,24 @@ describe('the primary of a cluster', () => {
   test.for([
     ['as it is', []],
     ['with the titles of PM2', ['PM2 v6: God Daemon']],
-  ] as const)('%s is not signalled: the busy worker is, or is named', async ([, title]) => {
+  ] as const)('%s is not signalled: its busy worker is', async ([, title]) => {
     const child = await startScript(['cluster.js', '60', ...title])
     const busy = Number(child.said().split(/\s/)[0])
-    // Who asks about waiting may mean the primary itself, so that nobody else is taken for it.
-    const { result } = await refuse(child, 'is the primary of a cluster of 2', '-m', 'wall')
-    expect(result.stderr).toContain(`sp-flamegraph record ${busy}`)
-    expect(child.said()).not.toContain('Debugger')
     const published = await publish(['record', `${child.pid}`, ...usual])
     expect(published.receipt.record.target.pid).toBe(busy)
     expectTool(published, 'inspector')
     expectShares(published, { parse: 0.7, encode: 0.3 })
     expect(child.said()).not.toContain('address already in use')
     await expectUnharmed({ pid: busy, port: child.port })
+  })
+
+  test('whose workers rest as well is refused, and a worker is named', async () => {
+    const child = await startScript(['cluster.js', '60'], { env: { REST: '1' } })
+    const { result } = await refuse(child, 'is the primary of a cluster of 2')
+    const named = /sp-flamegraph record (\d+)/.exec(result.stderr)![1]!
+    expect(child.said().split(/\s/)).toContain(named)
+    expect(child.said()).not.toContain('Debugger')
+    await expectUnharmed(child)
   })
 })
 
@@ -423,9 +428,8 @@ describeWith(
 )
 
 /** With the inspector alone, nothing is sampled, and what is said holds these words. */
-async function refuse({ pid }: { pid: number }, words: string, ...more: string[]) {
-  const args = ['record', `${pid}`, ...usual, '--tool=inspector', '--json', ...more]
-  const result = await sp(args)
+async function refuse({ pid }: { pid: number }, words: string) {
+  const result = await sp(['record', `${pid}`, ...usual, '--tool=inspector', '--json'])
   expect(linesOf(result).at(-1)).toMatchObject({ error: { code: 'SP_NOT_PERMITTED' } })
   expect(result.stderr).toContain(words)
   expect(isAlive(pid)).toBe(true)
