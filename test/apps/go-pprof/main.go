@@ -34,16 +34,16 @@ func mix(rounds uint64) {
 }
 
 //go:noinline
-func parse() { mix(700_000) }
+func parse() { mix(140_000) }
 
 //go:noinline
-func encode() { mix(300_000) }
+func encode() { mix(60_000) }
 
 //go:noinline
-func keep() { kept = append(kept, make([]byte, 64<<10)) }
+func keep() { kept = append(kept, make([]byte, 16<<10)) }
 
 //go:noinline
-func drop() { kept = append(kept, make([]byte, 16<<10)) }
+func drop() { kept = append(kept, make([]byte, 4<<10)) }
 
 //go:noinline
 func fight() {
@@ -73,7 +73,7 @@ func main() {
 		encode()
 		keep()
 		drop()
-		if len(kept) > 100 {
+		if len(kept) > 4000 {
 			kept = nil
 		}
 	}
