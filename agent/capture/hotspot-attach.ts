@@ -41,7 +41,7 @@ export interface AttachOptions {
 }
 
 /** Where the JVM listens, in its own root. */
-export function attachSocketOf(nspid: number): string {
+function attachSocketOf(nspid: number): string {
   return `/tmp/.java_pid${nspid}`
 }
 

@@ -37,7 +37,7 @@ export interface Connection {
 }
 
 /** How long a port that we opened stays open after the last sign of us. */
-export const leaseMs = 10_000
+const leaseMs = 10_000
 // A main thread that is busy with JavaScript answers in between; one in native code, afterwards.
 const firstAnswerMs = 5000
 const closeMs = 2000

@@ -6,9 +6,8 @@
 // section .bun.
 
 import { sectionNamed } from '../symbolize/elf.ts'
-import type { ProcessFacts } from '../target/facts.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
-import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
+import type { Runtime } from './runtime.ts'
 
 const bun = /\/bun$/
 const release = /Bun v(\d+\.\d+\.\d+)/
@@ -28,16 +27,11 @@ export const bunRuntime: Runtime = {
     }
   },
 
-  strategies: [{ ...perfStrategy, obstacles }],
-}
-
-function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
-  return [
-    ...perfObstacles(facts, privileges, ask),
-    {
-      effect: 'degrades',
-      what: 'JavaScript functions have no names: JavaScriptCore writes no perf map',
-      grant: 'start it with `bun --cpu-prof`, which profiles until it exits',
-    },
-  ]
+  strategies: [
+    degraded(
+      perfStrategy,
+      'JavaScript functions have no names: JavaScriptCore writes no perf map',
+      'start it with `bun --cpu-prof`, which profiles until it exits',
+    ),
+  ],
 }

@@ -10,7 +10,7 @@
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { type MemoryReader, memoryReaderObstacles } from './memory-reader.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 const libpython = /\/libpython(?<version>\d\.\d+)(?<threaded>t?)[^/]*\.so/
@@ -56,7 +56,12 @@ export const cpythonRuntime: Runtime = {
         pause: ask.pause === true,
       }),
     },
-    { ...perfStrategy, obstacles: perfHereObstacles },
+    degraded(
+      perfStrategy,
+      'perf sees the interpreter, not the Python functions',
+      'start with `-X perf` (Python 3.12 or newer), or grant what py-spy needs',
+      facts => !isTrampolineOn(facts),
+    ),
   ],
 }
 
@@ -112,20 +117,6 @@ function pySpyObstacles(facts: ProcessFacts, privileges: Privileges, ask: Captur
   return obstacles
 }
 
-function perfHereObstacles(
-  facts: ProcessFacts,
-  privileges: Privileges,
-  ask: CaptureAsk,
-): Obstacle[] {
-  const isTrampolineOn =
-    facts.environment('PYTHONPERFSUPPORT') === '1' || facts.argv.some(each => each === 'perf')
-  const obstacles = perfObstacles(facts, privileges, ask)
-  if (!isTrampolineOn) {
-    obstacles.push({
-      effect: 'degrades',
-      what: 'perf sees the interpreter, not the Python functions',
-      grant: 'start with `-X perf` (Python 3.12 or newer), or grant what py-spy needs',
-    })
-  }
-  return obstacles
+function isTrampolineOn(facts: ProcessFacts): boolean {
+  return facts.environment('PYTHONPERFSUPPORT') === '1' || facts.argv.some(each => each === 'perf')
 }

@@ -5,8 +5,8 @@
 // so perf's chain is whole; names are in the perf map that V8 writes when asked.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
-import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
+import type { Runtime } from './runtime.ts'
 
 const deno = /\/deno$/
 // Of its user agent, with the commit: without it, others' names for old ones match too.
@@ -26,19 +26,18 @@ export const denoRuntime: Runtime = {
     }
   },
 
-  strategies: [{ ...perfStrategy, obstacles }],
+  strategies: [
+    degraded(
+      perfStrategy,
+      'JavaScript functions have no names (no perf map): only native code and the kernel have',
+      'start Deno with `--v8-flags=--perf-basic-prof`',
+      facts => !writesMap(facts),
+    ),
+  ],
 }
 
-function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
-  const found = perfObstacles(facts, privileges, ask)
-  // `--v8-flags=--perf-basic-prof`, also with others beside it.
+/** `--v8-flags=--perf-basic-prof`, also with others beside it. */
+function writesMap(facts: ProcessFacts): boolean {
   const flags = [...facts.argv, facts.environment('DENO_V8_FLAGS') ?? '']
-  if (!flags.some(each => mapFlag.test(each))) {
-    found.push({
-      effect: 'degrades',
-      what: 'JavaScript functions have no names (no perf map): only native code and the kernel have',
-      grant: 'start Deno with `--v8-flags=--perf-basic-prof`',
-    })
-  }
-  return found
+  return flags.some(each => mapFlag.test(each))
 }

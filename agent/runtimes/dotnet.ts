@@ -11,7 +11,7 @@
 import { type Elf, sectionBytes } from '../symbolize/elf.ts'
 import { findDiagnosticsSocket } from '../target/diagnostics-socket.ts'
 import type { ProcessFacts } from '../target/facts.ts'
-import { perfCapture, perfObstacles, perfStrategy } from './perf-strategy.ts'
+import { degraded, perfCapture, perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 const coreclr = /\/(\d+\.\d+\.\d+[^/]*)\/libcoreclr\.so$/
@@ -70,7 +70,12 @@ export const dotnetRuntime: Runtime = {
         countsCpuTime: false,
       }),
     },
-    { ...perfStrategy, obstacles: perfHereObstacles },
+    degraded(
+      perfStrategy,
+      'managed methods have no names for perf',
+      'start the target with DOTNET_PerfMapEnabled=1, or grant what the event pipe needs',
+      facts => !writesMap(facts),
+    ),
   ],
 }
 
@@ -169,21 +174,9 @@ function blockForSocket(
   }
 }
 
-function perfHereObstacles(
-  facts: ProcessFacts,
-  privileges: Privileges,
-  ask: CaptureAsk,
-): Obstacle[] {
-  const obstacles = perfObstacles(facts, privileges, ask)
-  const hasMap =
+function writesMap(facts: ProcessFacts): boolean {
+  return (
     facts.environment('DOTNET_PerfMapEnabled') === '1' ||
     facts.environment('COMPlus_PerfMapEnabled') === '1'
-  if (!hasMap) {
-    obstacles.push({
-      effect: 'degrades',
-      what: 'managed methods have no names for perf',
-      grant: 'start the target with DOTNET_PerfMapEnabled=1, or grant what the event pipe needs',
-    })
-  }
-  return obstacles
+  )
 }

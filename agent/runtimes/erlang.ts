@@ -10,8 +10,8 @@
 // schedulers, garbage collection, native functions.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
-import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
+import type { Runtime } from './runtime.ts'
 
 const beam = /\/beam(?:\.smp|\.debug\.smp)?$/
 const erts = /\/erts-(?<major>\d+)(?<rest>[\d.]*)\//
@@ -30,7 +30,14 @@ export const erlangRuntime: Runtime = {
     return { version: versionOf(facts), evidence: `runs ${executable}` }
   },
 
-  strategies: [{ ...perfStrategy, obstacles }],
+  strategies: [
+    degraded(
+      perfStrategy,
+      'Erlang functions have no names (no perf map), what is seen is the runtime system',
+      'start with `+JPperf true` (OTP 25 or newer), in ERL_FLAGS for a release',
+      facts => !writesMap(facts),
+    ),
+  ],
 }
 
 function versionOf(facts: ProcessFacts): string {
@@ -52,16 +59,8 @@ function argumentOf({ argv }: ProcessFacts, flag: string): string | undefined {
   return at < 0 ? undefined : argv[at + 1]
 }
 
-function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
-  const found = perfObstacles(facts, privileges, ask)
+function writesMap({ argv }: ProcessFacts): boolean {
   // The last one wins. `dump` writes a file of another kind, which we do not read.
-  const setting = facts.argv[facts.argv.lastIndexOf('-JPperf') + 1]
-  if (!facts.argv.includes('-JPperf') || !/^(?:true|map)$/.test(setting ?? '')) {
-    found.push({
-      effect: 'degrades',
-      what: 'Erlang functions have no names (no perf map), what is seen is the runtime system',
-      grant: 'start with `+JPperf true` (OTP 25 or newer), in ERL_FLAGS for a release',
-    })
-  }
-  return found
+  const setting = argv[argv.lastIndexOf('-JPperf') + 1]
+  return argv.includes('-JPperf') && /^(?:true|map)$/.test(setting ?? '')
 }

@@ -31,7 +31,7 @@ export const inspectorStrategy: Strategy = {
   capture: inspectorCapture,
 }
 
-export function inspectorCapture(
+function inspectorCapture(
   facts: ProcessFacts,
   privileges: Privileges,
   ask: CaptureAsk,

@@ -11,8 +11,8 @@
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { inspectorStrategy, optionsOf } from './inspector-strategy.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
-import type { CaptureAsk, Detection, Obstacle, Privileges, Runtime } from './runtime.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
+import type { Detection, Runtime } from './runtime.ts'
 
 const node = /(?:^|\/)(?:node|nsolid|nodejs)\d*$/
 const libnode = /\/libnode\.so(?:\.\d+)*$/
@@ -35,7 +35,15 @@ export const nodeRuntime: Runtime = {
     }
   },
 
-  strategies: [inspectorStrategy, { ...perfStrategy, obstacles: perfHereObstacles }],
+  strategies: [
+    inspectorStrategy,
+    degraded(
+      perfStrategy,
+      'JavaScript functions have no names (no perf map): only native code and the kernel have',
+      'start Node with `--perf-basic-prof`, or grant what the inspector needs',
+      facts => !writesMap(facts),
+    ),
+  ],
 }
 
 /** Another user's process shows neither its executable nor its maps, but its threads and arguments. */
@@ -49,21 +57,9 @@ function guess({ executable, threadNames, argv }: ProcessFacts): Detection | und
     : undefined
 }
 
-function perfHereObstacles(
-  facts: ProcessFacts,
-  privileges: Privileges,
-  ask: CaptureAsk,
-): Obstacle[] {
-  const found = perfObstacles(facts, privileges, ask)
+function writesMap(facts: ProcessFacts): boolean {
   const options = optionsOf(facts)
-  const writesMap =
+  return (
     mapOptions.some(option => options.has(option)) || facts.hasFile(`/tmp/perf-${facts.nspid}.map`)
-  if (!writesMap) {
-    found.push({
-      effect: 'degrades',
-      what: 'JavaScript functions have no names (no perf map): only native code and the kernel have',
-      grant: 'start Node with `--perf-basic-prof`, or grant what the inspector needs',
-    })
-  }
-  return found
+  )
 }

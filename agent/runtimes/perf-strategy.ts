@@ -19,14 +19,19 @@ export const perfStrategy: Strategy = {
   capture: perfCapture,
 }
 
-/** The same strategy, where something is always missing. */
-export function degraded(strategy: Strategy, what: string, grant: string): Strategy {
+/** The same strategy, where something is missing: always, or of the targets that `when` says. */
+export function degraded(
+  strategy: Strategy,
+  what: string,
+  grant: string,
+  when: (facts: ProcessFacts) => boolean = () => true,
+): Strategy {
   return {
     ...strategy,
-    obstacles: (facts, privileges, ask) => [
-      ...strategy.obstacles(facts, privileges, ask),
-      { effect: 'degrades', what, grant },
-    ],
+    obstacles: (facts, privileges, ask) => {
+      const found = strategy.obstacles(facts, privileges, ask)
+      return when(facts) ? [...found, { effect: 'degrades', what, grant }] : found
+    },
   }
 }
 

@@ -10,7 +10,7 @@
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { type MemoryReader, memoryReaderObstacles } from './memory-reader.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
 const binary = /\/php(?:-cgi|-fpm|dbg)?(?<version>\d\.\d+)?$/
@@ -49,17 +49,11 @@ export const phpRuntime: Runtime = {
         countsCpuTime: false,
       }),
     },
-    {
-      ...perfStrategy,
-      obstacles: (facts, privileges, ask) => [
-        ...perfObstacles(facts, privileges, ask),
-        {
-          effect: 'degrades',
-          what: 'perf sees the interpreter (execute_ex), not the PHP functions',
-          grant: 'put phpspy on PATH, and the capability SYS_PTRACE',
-        },
-      ],
-    },
+    degraded(
+      perfStrategy,
+      'perf sees the interpreter (execute_ex), not the PHP functions',
+      'put phpspy on PATH, and the capability SYS_PTRACE',
+    ),
   ],
 }
 

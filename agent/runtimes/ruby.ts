@@ -11,7 +11,7 @@
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { type MemoryReader, memoryReaderObstacles } from './memory-reader.ts'
-import { perfObstacles, perfStrategy } from './perf-strategy.ts'
+import { degraded, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime, Strategy } from './runtime.ts'
 
 const libruby = /\/libruby[^/]*\.so(?:\.(?<version>\d+\.\d+(?:\.\d+)?))?$/
@@ -68,7 +68,15 @@ export const rubyRuntime: Runtime = {
     return { version: versionOf(facts), evidence: found.evidence }
   },
 
-  strategies: [rbspyStrategy, { ...perfStrategy, obstacles: perfHereObstacles }],
+  strategies: [
+    rbspyStrategy,
+    degraded(
+      perfStrategy,
+      "perf sees the interpreter's C functions, not the Ruby methods",
+      'grant what rbspy needs, or start with `--yjit-perf` (Ruby 3.3 or newer)',
+      facts => !hasOption(facts, /^--yjit-perf(?:=(?:map|fp))?$/),
+    ),
+  ],
 }
 
 function interpreterOf({ mappedFiles, executable }: ProcessFacts) {
@@ -126,22 +134,6 @@ function rbspyObstacles(facts: ProcessFacts, privileges: Privileges, ask: Captur
       effect: 'degrades',
       what: 'YJIT is on: functions are named as without it, time in compiled code is not told apart',
       grant: '`--yjit-perf` and `--tool perf` (Ruby 3.3 or newer), where that matters',
-    })
-  }
-  return obstacles
-}
-
-function perfHereObstacles(
-  facts: ProcessFacts,
-  privileges: Privileges,
-  ask: CaptureAsk,
-): Obstacle[] {
-  const obstacles = perfObstacles(facts, privileges, ask)
-  if (!hasOption(facts, /^--yjit-perf(?:=(?:map|fp))?$/)) {
-    obstacles.push({
-      effect: 'degrades',
-      what: "perf sees the interpreter's C functions, not the Ruby methods",
-      grant: 'grant what rbspy needs, or start with `--yjit-perf` (Ruby 3.3 or newer)',
     })
   }
   return obstacles
