@@ -7,7 +7,7 @@ import { monotonicMs } from '../capture/capture.ts'
 import type { Format, Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
-import { type Profile, ProfileBuilder } from '../profile/profile.ts'
+import { ProfileBuilder } from '../profile/profile.ts'
 import { type ReadOptions, type ReadProfile, readProfile } from '../profile/readers.ts'
 import { arrangeWaiting } from '../profile/waiting.ts'
 import { widthFirst } from '../profile/width.ts'
@@ -15,7 +15,7 @@ import { describeRendering, type Rendering } from '../publish/describe.ts'
 import { checkOutput } from '../publish/output.ts'
 import { publishDraft } from '../publish/publish.ts'
 import { moduleFiles } from '../symbolize/module-files.ts'
-import { NamesAhead } from '../symbolize/names-ahead.ts'
+import { nameSources } from '../symbolize/sources.ts'
 import { symbolize } from '../symbolize/symbolize.ts'
 import { fileUnwinder } from '../symbolize/unwind.ts'
 import { printReceipt } from './receipt.ts'
@@ -47,40 +47,29 @@ export async function render(
  * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_USAGE`, and what the readers throw
  */
 async function readNamed(inputs: readonly string[]): Promise<Rendering> {
-  const names = new NamesAhead()
-  try {
-    const { raw, read } = await readAll(inputs, names)
-    const { of, sources: symbols, problems } = await names.of(raw, read.every(isSameKernel))
-    return { profile: symbolize(raw, of), read, symbols, problems }
-  } finally {
-    names.close()
-  }
-}
-
-async function readAll(
-  inputs: readonly string[],
-  names: NamesAhead,
-): Promise<{ raw: Profile; read: readonly ReadProfile[] }> {
   const builder = new ProfileBuilder()
   const read: ReadProfile[] = []
   let events: readonly string[] = []
   const files = moduleFiles()
-  // Which kernel it was is known too late, so its vdso is not walked through.
-  const options: ReadOptions = {
-    onAddress: address => names.see(address),
-    unwinder: fileUnwinder(files, false),
-  }
   try {
+    // Which kernel it was is known too late, so its vdso is not walked through.
+    const options: ReadOptions = { unwinder: fileUnwinder(files, false) }
     for (const input of inputs) {
       read.push(await readInput(input, builder, options))
       events = checkEvents(input, events, builder.events)
     }
+    const raw = widthFirst(arrangeWaiting(builder.build()))
+    if (!(weightOf(raw) > 0))
+      throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
+
+    const names = nameSources(files)
+    const hasSameKernel = read.every(isSameKernel)
+    const profile = symbolize(raw, module => names.of(module, hasSameKernel))
+    const { sources: symbols, problems } = names.used()
+    return { profile, read, symbols, problems }
   } finally {
     files.close()
   }
-  const raw = widthFirst(arrangeWaiting(builder.build()))
-  if (weightOf(raw) > 0) return { raw, read }
-  throw new ProfilerError('SP_NO_SAMPLES', `${inputs.join(', ')}: no samples`)
 }
 
 /**

@@ -32,14 +32,6 @@ const unmapped: Frame = { name: '[unmapped]', kind: 'unknown', reason: 'not mapp
 /** Added to a context's marker (they are even) for an address that a call returns to. */
 export const isReturn = 1
 
-/** What is told while samples are read, so that names can be looked for meanwhile. */
-export interface SeenCallbacks {
-  /** Called once for each module in which an address was sampled, the kernel among them. */
-  readonly onUse?: (module: Module) => void
-  /** Called once for each address that will need a name. */
-  readonly onAddress?: (address: Address) => void
-}
-
 export class Frames {
   /** What is mapped in the kernel, with the names that records give. */
   readonly kernel = {
@@ -51,16 +43,17 @@ export class Frames {
   overflow = 0
   readonly #builder: ProfileBuilder
   readonly #modules: Modules
-  readonly #seen: SeenCallbacks
+  readonly #whenUsed: (module: Module) => void
   readonly #outside = new Map<number, { module: Module; frames: AddressTable }>()
   readonly #byModule = new Map<Module, { name: string; frames: AddressTable }>()
   #count = 0
   #unmappedFrame = -1
 
-  constructor(builder: ProfileBuilder, modules: Modules, seen: SeenCallbacks) {
+  /** `whenUsed` is called with each module that an address is first found in. */
+  constructor(builder: ProfileBuilder, modules: Modules, whenUsed: (module: Module) => void) {
     this.#builder = builder
     this.#modules = modules
-    this.#seen = seen
+    this.#whenUsed = whenUsed
   }
 
   /** The table of the addresses that follow a context's marker. */
@@ -127,7 +120,7 @@ export class Frames {
     if (known === undefined) {
       known = { name: fileName(module.path), frames: new AddressTable() }
       this.#byModule.set(module, known)
-      this.#seen.onUse?.(module)
+      this.#whenUsed(module)
     }
     const high = Math.floor(value / 0x1_0000_0000)
     const low = (value - high * 0x1_0000_0000) | 0
@@ -137,7 +130,6 @@ export class Frames {
       frame = this.#builder.frame(unnamed(known.name, address))
       this.#count++
       known.frames.set(low, high, back, frame)
-      this.#seen.onAddress?.(address)
     }
     return frame
   }

@@ -9,7 +9,6 @@
 import type { PerfAttr } from './perf-attr.ts'
 import { Events } from './perf-events.ts'
 import { addBuildId, type PerfFeatures, readFeature } from './perf-features.ts'
-import type { SeenCallbacks } from './perf-frames.ts'
 import { Modules } from './perf-modules.ts'
 import { entryWords, TimeOrder } from './perf-order.ts'
 import {
@@ -35,11 +34,13 @@ import { type Waiting, type Window, waitingOf } from './perf-waiting.ts'
 import type { Module, ProfileBuilder } from './profile.ts'
 import type { UserUnwinder } from './user-stack.ts'
 
-export interface PerfDataOptions extends SeenCallbacks {
+export interface PerfDataOptions {
   /** What is mapped before the first record: perf says it later, or not at all. */
   readonly mapped?: readonly MmapRecord[]
   /** Called once for each module of a process, as soon as its record is read. */
   readonly onModule?: (module: Module) => void
+  /** Called once for each module in which an address was sampled, the kernel among them. */
+  readonly onUse?: (module: Module) => void
   /** Walks user stacks that were copied; without one they are one frame. */
   readonly unwinder?: UserUnwinder
   /** Default: `thread`. */
@@ -82,9 +83,9 @@ export class Session {
   constructor(builder: ProfileBuilder, options: PerfDataOptions) {
     this.#builder = builder
     this.#modules = new Modules(options.onModule ?? (() => {}))
-    const { rootFrame = 'thread', mapped = [], unwinder } = options
+    const { rootFrame = 'thread', onUse = () => {}, mapped = [], unwinder } = options
     this.#unwinding = unwinder && new Unwinding(unwinder)
-    this.#stacks = new Stacks(builder, this.#modules, rootFrame, options)
+    this.#stacks = new Stacks(builder, this.#modules, rootFrame, onUse)
     for (const record of mapped) {
       const mapping = this.#modules.mapping(record)
       if (mapping !== undefined) this.#tasks.process(record.pid).space.map(mapping)

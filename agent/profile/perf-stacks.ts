@@ -10,11 +10,11 @@
 
 import type { AddressSpace } from './address-space.ts'
 import { chainWords } from './perf-chain.ts'
-import { Frames, isReturn, type SeenCallbacks } from './perf-frames.ts'
+import { Frames, isReturn } from './perf-frames.ts'
 import type { Modules } from './perf-modules.ts'
 import { context, isContext } from './perf-records.ts'
 import type { Process, Thread } from './perf-tasks.ts'
-import { type Frame, noCaller, type ProfileBuilder } from './profile.ts'
+import { type Frame, type Module, noCaller, type ProfileBuilder } from './profile.ts'
 
 /** What the outermost frame of a stack is: `comm` of the thread, `comm-pid` of the process. */
 export type RootFrame = 'thread' | 'process' | 'none'
@@ -24,9 +24,15 @@ export class Stacks {
   readonly #frames: Frames
   readonly #root: RootFrame
 
-  constructor(builder: ProfileBuilder, modules: Modules, root: RootFrame, seen: SeenCallbacks) {
+  /** `whenUsed` is called with each module that an address is first found in. */
+  constructor(
+    builder: ProfileBuilder,
+    modules: Modules,
+    root: RootFrame,
+    whenUsed: (module: Module) => void,
+  ) {
     this.#builder = builder
-    this.#frames = new Frames(builder, modules, seen)
+    this.#frames = new Frames(builder, modules, whenUsed)
     this.#root = root
   }
 

@@ -9,7 +9,6 @@ import { gunzip, isGzip } from './gunzip.ts'
 import type { Chunks } from './lines.ts'
 import { detectNettrace, readNettrace } from './nettrace.ts'
 import { detectPerfData, type PerfDataOptions, readPerfData } from './perf-data.ts'
-import type { SeenCallbacks } from './perf-frames.ts'
 import { detectPerfScript, readPerfScript } from './perf-script.ts'
 import type { PerfDataSummary } from './perf-summary.ts'
 import { detectPhpspy, readPhpspy } from './phpspy.ts'
@@ -32,7 +31,7 @@ export interface Reader {
 }
 
 /** What a reader may need of the world: the files of a perf.data whose stacks were copied. */
-export type ReadOptions = SeenCallbacks & Pick<PerfDataOptions, 'unwinder'>
+export type ReadOptions = Pick<PerfDataOptions, 'unwinder'>
 
 export interface ReadProfile {
   readonly format: string
@@ -52,7 +51,7 @@ export const readers: readonly Reader[] = [
   {
     format: 'perf.data',
     detect: detectPerfData,
-    read: readPerfData,
+    read: (chunks, builder) => readPerfData(chunks, builder, {}),
   },
   { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
   { format: 'pprof', detect: detectPprof, read: alone(readPprof) },

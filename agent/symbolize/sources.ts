@@ -28,11 +28,8 @@ export interface UsedSource {
 export interface NameSources {
   /** Opens now what will be gone when the target is. */
   hold(module: Module): void
-  /**
-   * Reads now what `of` will answer: there is time while it is sampled, or read. Nothing where it may
-   * still change.
-   */
-  prepare(module: Module): ModuleSymbols | undefined
+  /** Reads now what `of` will answer, where it cannot change any more: there is time while it is sampled. */
+  prepare(module: Module): void
   /** @param isSameKernel whether the kernel's names here are those of the kernel that was sampled */
   of(module: Module, isSameKernel?: boolean): ModuleSymbols
   /** The sources that `of` gave, and what could not be used, in sentences. */
@@ -135,7 +132,7 @@ export function nameSources(files: ModuleFiles): NameSources {
     },
     prepare(module) {
       // A JIT goes on writing its map.
-      return module.kind === 'anonymous' ? undefined : sourceOf(module).symbols
+      if (module.kind !== 'anonymous') sourceOf(module)
     },
     of(module, isSameKernel = true) {
       const isOfKernel = module.kind === 'kernel' || module.kind === 'vdso'

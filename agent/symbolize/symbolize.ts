@@ -6,7 +6,6 @@
 
 import path from 'node:path'
 import {
-  type Address,
   type Frame,
   type Module,
   noCaller,
@@ -42,14 +41,6 @@ export function symbolize(profile: Profile, symbolsOf: (module: Module) => Modul
   return builder.build()
 }
 
-/**
- * What is asked about an address. A call that does not return may be the last instruction of its
- * function: the byte that it would return to may belong to the next one.
- */
-export function lookedUp({ value, isReturn }: Address): number {
-  return isReturn ? value - 1 : value
-}
-
 /** Frames in the builder, outermost first; a number where it is one, as nearly always. */
 type Becomes = number | readonly number[]
 
@@ -69,13 +60,15 @@ function namer(
   const modules = new Map<Module, Names>()
   return frame => {
     if (frame.address === undefined) return builder.frame(frame)
-    const { module, value } = frame.address
+    const { module, value, isReturn } = frame.address
     let names = modules.get(module)
     if (names === undefined) {
       names = { symbols: symbolsOf(module), fileName: fileName(module), known: new Map() }
       modules.set(module, names)
     }
-    const found = names.symbols.find(lookedUp(frame.address))
+    // A call that does not return may be the last instruction of its function: the byte that it
+    // would return to may belong to the next one.
+    const found = names.symbols.find(isReturn ? value - 1 : value)
     if (typeof found === 'string') {
       const name = `${names.fileName}+0x${hex64(value)}`
       return builder.frame({ name, kind: 'unknown', module: module.path, reason: found })
