@@ -4,7 +4,7 @@
 import type { Finding, Status } from '../plan/diagnosis.ts'
 import type { Grant } from '../plan/grants.ts'
 import type { Privileges } from '../runtimes/runtime.ts'
-import type { Patient } from './doctor.ts'
+import type { Patient } from '../session/examine.ts'
 import type { Terminal } from './terminal.ts'
 
 const width = 100

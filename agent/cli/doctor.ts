@@ -5,19 +5,13 @@
 // everything is blocked.
 
 import { askKernel } from '../capture/probe.ts'
-import { type Mode, modes, type Settings } from '../config.ts'
+import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
-import { diagnose, type Finding } from '../plan/diagnosis.ts'
-import { type Least, leastGrant } from '../plan/grants.ts'
-import { notesOnTarget, notesOnUs } from '../plan/notes.ts'
+import { notesOnUs } from '../plan/notes.ts'
 import { readPrivileges } from '../plan/privileges.ts'
-import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
-import { redactTexts } from '../redact/redact.ts'
-import type { Answers } from '../runtimes/answers.ts'
-import { fingerprint } from '../runtimes/index.ts'
-import type { Privileges } from '../runtimes/runtime.ts'
+import { redactionPolicy } from '../redact/policy.ts'
+import { examine, type Patient, printable } from '../session/examine.ts'
 import { readCandidates, seesOwnContainerOnly } from '../target/candidates.ts'
-import { type ProcessFacts, withFacts } from '../target/facts.ts'
 import { busyShare, targetOf } from '../target/find.ts'
 import { readLimits } from '../target/limits.ts'
 import { parsePid } from './choose.ts'
@@ -27,21 +21,6 @@ import type { Terminal } from './terminal.ts'
 
 // As many as a person reads under stress; `--json` has them all.
 const maxShown = 8
-
-export interface Patient {
-  readonly pid: number
-  readonly comm: string
-  readonly uid: number
-  readonly gid: number
-  readonly runtime: string
-  readonly version: string
-  /** Share of one core; undefined where the process was named, and so was not watched. */
-  readonly cpuShare?: number
-  readonly findings: readonly Finding[]
-  readonly notes: readonly string[]
-  /** What would make the best strategy of the mode that is set work as well as it can; undefined if nothing would. */
-  readonly least?: Least & { readonly mode: Mode }
-}
 
 export async function doctor(
   positionals: readonly string[],
@@ -95,65 +74,4 @@ const notShared = [
 
 function isTreatable({ findings }: Patient): boolean {
   return findings.some(({ status }) => status !== 'blocked')
-}
-
-function examine(
-  pid: number,
-  cpuShare: number | undefined,
-  answers: Answers,
-  settings: Settings,
-  policy: RedactionPolicy,
-): Patient[] {
-  try {
-    return withFacts(pid, facts => {
-      const { privileges, fingerprints, refusal } = look(facts, answers)
-      const ask = { ...settings, durationMs: settings.duration }
-      const findings = refusal ?? diagnose(facts, fingerprints, privileges, ask)
-      const { mode } = settings
-      const least = leastGrant(facts, fingerprints[0], privileges, { ...ask, mode })
-      const patient: Patient = {
-        pid,
-        comm: facts.comm,
-        uid: facts.uid,
-        gid: facts.gid,
-        runtime: fingerprints[0]?.runtime.title ?? 'unknown',
-        version: fingerprints[0]?.version ?? '',
-        ...(cpuShare !== undefined && { cpuShare }),
-        findings,
-        notes: notesOnTarget(facts),
-        ...(least !== undefined && { least: { mode, ...least } }),
-      }
-      // What doctor says is pasted into a chat, and a process may be named after a customer.
-      return [redactTexts(patient, policy)]
-    })
-  } catch (error) {
-    // It ended while we looked: it is no longer here.
-    if (error instanceof ProfilerError && error.code === 'SP_TARGET_GONE') return []
-    throw error
-  }
-}
-
-/** A runtime may say that a process is its own and cannot be profiled: then that is what blocks. */
-function look(facts: ProcessFacts, answers: Answers) {
-  const privileges = readPrivileges(facts.pid, answers)
-  try {
-    return { privileges, fingerprints: fingerprint(facts) }
-  } catch (error) {
-    if (!(error instanceof ProfilerError)) throw error
-    const obstacles = [{ effect: 'blocks', what: error.message, grant: error.hint } as const]
-    const none = { strategy: undefined, tool: undefined }
-    const refusal = modes.slice(0, 1).map(mode => {
-      return { status: 'blocked', mode, ...none, obstacles } as const satisfies Finding
-    })
-    return { privileges, fingerprints: [], refusal }
-  }
-}
-
-function printable({ tools, ...us }: Privileges) {
-  return {
-    ...us,
-    capabilities: [...us.capabilities],
-    boundingCapabilities: [...us.boundingCapabilities],
-    tools: Object.fromEntries(tools),
-  }
 }

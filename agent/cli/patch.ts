@@ -11,7 +11,7 @@
 
 import { ProfilerError } from '../errors.ts'
 import type { Grant, Least } from '../plan/grants.ts'
-import type { Patient } from './doctor.ts'
+import type { Patient } from '../session/examine.ts'
 import type { Terminal } from './terminal.ts'
 
 export const patchKinds = ['pod', 'debug', 'scc'] as const

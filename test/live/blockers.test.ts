@@ -6,9 +6,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Patient } from '../../agent/cli/doctor.ts'
 import type { Tool } from '../../agent/config.ts'
 import type { Finding } from '../../agent/plan/diagnosis.ts'
+import type { Patient } from '../../agent/session/examine.ts'
 import {
   compile,
   describeWith,
