@@ -6,6 +6,7 @@
 // 3 a.m. All problems are told at once; what comes out is frozen.
 
 import { z } from 'zod'
+import { serveDefaults, serveProblems, serveShape } from './config-serve.ts'
 import { ProfilerError } from './errors.ts'
 
 export const formats = ['svg', 'folded', 'json', 'pprof', 'speedscope'] as const
@@ -98,6 +99,7 @@ const schema = z.strictObject({
   force: flag,
   json: flag,
   debug: flag,
+  ...serveShape,
 })
 
 export type Settings = Readonly<z.infer<typeof schema>>
@@ -118,6 +120,7 @@ const defaults = {
   force: false,
   json: false,
   debug: false,
+  ...serveDefaults,
 }
 
 export interface Config {
@@ -171,6 +174,7 @@ export function readConfig(
       `${issue.path.join('.')}${from ? ` (${from})` : ''}: ${issue.message}`.replace(/^: /, ''),
     )
   }
+  if (parsed.success) problems.push(...serveProblems(parsed.data))
   if (!parsed.success || problems.length > 0) {
     throw new ProfilerError('SP_CONFIG_INVALID', `Settings are wrong: ${problems.join('; ')}.`)
   }
@@ -187,7 +191,7 @@ function* environmentSettings(
     const name = names.get(variable)
     if (name === undefined) {
       problems.push(`${variable}: there is no such setting`)
-    } else if (name === 'customerIds') {
+    } else if (name === 'customerIds' || (name === 'clients' && value?.startsWith('{'))) {
       try {
         yield [name, JSON.parse(value ?? '')]
       } catch {

@@ -153,6 +153,86 @@ export const errorKinds = {
     exit: 6,
     status: 507,
   },
+  SP_DAEMON_RUNNING: {
+    hint: 'Use the one that runs, or give this one a `--state` folder of its own.',
+    exit: 2,
+    status: 409,
+  },
+  SP_LISTEN_FAILED: {
+    hint: 'Choose another address with `--listen` or `--tls-listen`, or end what holds this one.',
+    exit: 1,
+    status: 500,
+  },
+  SP_TLS_INVALID: {
+    hint: 'Check the files of `--tls-cert`, `--tls-key` and `--tls-ca`: PEM, and the key of this certificate.',
+    exit: 2,
+    status: 500,
+  },
+  SP_UNAUTHENTICATED: {
+    hint: 'Send `Authorization: Bearer` and the token that the daemon wrote into `token` in its state folder.',
+    exit: 4,
+    status: 401,
+  },
+  SP_FORBIDDEN: {
+    hint: 'Map the identity named above to a higher role with `--client`, or ask with another certificate.',
+    exit: 4,
+    status: 403,
+  },
+  SP_REQUEST_INVALID: {
+    hint: 'Mend every field named above; `/openapi.json` says what each route takes.',
+    exit: 2,
+    status: 400,
+  },
+  SP_REQUEST_TOO_LARGE: {
+    hint: 'An ask has some hundred bytes. Send less.',
+    exit: 7,
+    status: 413,
+  },
+  SP_MEDIA_TYPE: {
+    hint: 'Send the body as `Content-Type: application/json`.',
+    exit: 2,
+    status: 415,
+  },
+  SP_ROUTE_UNKNOWN: {
+    hint: 'Look into `/openapi.json`: it lists every route.',
+    exit: 2,
+    status: 404,
+  },
+  SP_CAPTURE_UNKNOWN: {
+    hint: 'List what is known with `GET /v1/captures`; the oldest are forgotten first.',
+    exit: 5,
+    status: 404,
+  },
+  SP_CAPTURE_RUNNING: {
+    hint: 'Watch the capture that runs, or cancel it; then ask again.',
+    exit: 1,
+    status: 409,
+  },
+  SP_CAPTURE_DIED: {
+    hint: 'Ask again. If memory ran out, ask for a lower rate or a shorter capture, or raise the limit of this container.',
+    exit: 1,
+    status: 500,
+  },
+  SP_QUEUE_FULL: {
+    hint: 'Wait until a capture has ended, or cancel one; `--queue` and `--slots` set the limits.',
+    exit: 7,
+    status: 429,
+  },
+  SP_IDEMPOTENCY_REUSED: {
+    hint: 'Use a new Idempotency-Key for each ask; the same key is for the same ask, sent again.',
+    exit: 2,
+    status: 422,
+  },
+  SP_BUDGET: {
+    hint: 'Ask for a lower rate or a shorter capture, or raise the limit named above.',
+    exit: 7,
+    status: 507,
+  },
+  SP_DRAINING: {
+    hint: 'Ask again when it is back.',
+    exit: 7,
+    status: 503,
+  },
   SP_INTERNAL: {
     hint: 'This is our fault. Run again with `--debug` and report what it prints.',
     exit: 1,

@@ -24,6 +24,17 @@ export interface RecordAsk {
   readonly signals: CaptureSignals
   /** Our own version, for the manifest. */
   readonly version: string
+  /** What a session knows before it begins: its id, who asked, and where its files are kept beside. */
+  readonly session?: SessionContext
+}
+
+export interface SessionContext {
+  readonly id: string
+  readonly requester: string
+  /** A folder that does not exist yet: the files stay there too, wherever they are published. */
+  readonly keepIn: string
+  /** Waits until what the capture needs for itself alone is free. */
+  turn(exclusive: readonly string[]): Promise<void>
 }
 
 /** Captures one process, and publishes what was seen. */
@@ -31,6 +42,7 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   const { target, settings, signals, version } = ask
   const startedAt = new Date()
   const planned = await planCapture(ask)
+  await ask.session?.turn(planned.exclusive)
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
 
   const [captured, { publishDraft }] = await Promise.all([
@@ -48,9 +60,16 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   progress.state('publishing', 'Redacting, drawing, publishing')
   // How the target was come to was said when it was chosen.
   const remarks = [...(target.chosen === undefined ? [] : [target.chosen]), ...planned.remarks]
-  const context = { settings, target: planned.target, remarks, startedAt, version }
+  const context = {
+    settings,
+    target: planned.target,
+    remarks,
+    startedAt,
+    version,
+    session: ask.session,
+  }
   const draft = describeCapture(captured, context)
-  return publishDraft(draft, ask, captured.end.endedMs)
+  return publishDraft(draft, { ...ask, keepIn: ask.session?.keepIn }, captured.end.endedMs)
 }
 
 /** How the target would be captured, and what of that only one capture at a time may hold. */

@@ -25,7 +25,7 @@ const stages = [
 ]
 
 // Files without a stage that every stage may import.
-const shared = ['errors.ts', 'config.ts', 'log.ts']
+const shared = ['errors.ts', 'config.ts', 'config-serve.ts', 'log.ts', 'version.ts']
 
 /**
  * An ELF file is a format, not an action: fingerprints need its sections as
@@ -46,8 +46,9 @@ const doors = new Map([
   ['@aws-sdk/client-s3', ['publish/s3.ts']],
   ['fastify', ['http/']],
   ['pino', ['log.ts']],
-  ['zod', ['config.ts', 'http/wire.ts', 'fleet/']],
-  ['node:child_process', ['capture/run.ts']],
+  ['zod', ['config.ts', 'config-serve.ts', 'http/wire.ts', 'fleet/']],
+  // Tools; and our own programs, with the channel that hands over connections.
+  ['node:child_process', ['capture/run.ts', 'session/fork.ts']],
 ])
 
 const files = fs

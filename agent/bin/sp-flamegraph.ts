@@ -1,78 +1,14 @@
 #!/usr/bin/env node
-// The command: parse, dispatch to cli/, print.
+// The one program. A first word that begins with @ says which of our own
+// processes it is to be (`session/fork.ts`); otherwise it is the command.
+//
+// Nothing is loaded that this role does not need: the door lives on what Node
+// itself takes.
 
-import { hasFlag } from '../cli/arguments.ts'
-import { asProfilerError, openTerminal } from '../cli/terminal.ts'
-import { ProfilerError, systemCode } from '../errors.ts'
+const role = process.argv[2]
+if (role === '@door') await import('../http/door.ts')
+else if (role === '@house') await import('../http/house.ts')
+else if (role === '@capture') await import('../session/capture-child.ts')
+else await import('../cli/main.ts')
 
-const argv = process.argv.slice(2)
-const terminal = openTerminal(hasFlag(argv, '--json'), hasFlag(argv, '--debug'))
-
-// A reader that has seen enough (`| head`) is no error.
-process.stdout.on('error', cause => {
-  const code = systemCode(cause)
-  if (code === 'EPIPE') process.exit(0)
-  const message = `standard output cannot be written: ${code}`
-  const error = new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
-  openTerminal(false, false).error(error)
-  process.exit(error.exit)
-})
-
-try {
-  await dispatch()
-} catch (error) {
-  terminal.error(error)
-  process.exitCode = asProfilerError(error).exit
-}
-
-/** Each subcommand is loaded only when it is asked for: `--help` needs no profiler. */
-async function dispatch(): Promise<void> {
-  const { help } = await import('../cli/help.ts')
-  // Mostly it stands first. It may follow flags, but which of those take a value only the parser knows.
-  const first = argv[0]?.startsWith('-') === false ? commandOf(argv[0], help) : undefined
-  if (argv.includes('--help') || argv.includes('-h')) {
-    process.stdout.write(help.get(first ?? '')!)
-    return
-  }
-  const { readArguments } = await import('../cli/arguments.ts')
-  const { positionals, config, wants } = readArguments(argv)
-  if (wants.version) {
-    const { version } = await import('../cli/version.ts')
-    terminal.print(`sp-flamegraph ${version()}`)
-    terminal.emit({ version: version() })
-    return
-  }
-  if (wants.config) {
-    const { printConfig } = await import('../cli/print-config.ts')
-    printConfig(config, terminal)
-    return
-  }
-  const [word, ...others] = positionals
-  if (word === undefined) {
-    const { overview } = await import('../cli/overview.ts')
-    await overview(config.settings, terminal)
-    return
-  }
-  const command = commandOf(word, help)
-  const subjects = command === word ? others : positionals
-  if (command === 'doctor') {
-    const { doctor } = await import('../cli/doctor.ts')
-    await doctor(subjects, config.settings, wants.patch, terminal)
-    return
-  }
-  const { formatsFor } = await import('../publish/output.ts')
-  const run =
-    command === 'render'
-      ? (await import('../cli/render.ts')).render
-      : wants.all
-        ? (await import('../cli/record-all.ts')).recordAll
-        : (await import('../cli/record.ts')).record
-  await run(subjects, config.settings, formatsFor(config), terminal)
-}
-
-/** A pid alone is a capture of it. */
-function commandOf(word: string, help: ReadonlyMap<string, string>): string {
-  if (/^\d+$/.test(word)) return 'record'
-  if (word !== '' && help.has(word)) return word
-  throw new ProfilerError('SP_USAGE', `there is no subcommand ${word}`)
-}
+export {}

@@ -26,6 +26,22 @@ const flags = {
   'print-config': { type: 'boolean' },
   'print-patch': { type: 'string' },
   all: { type: 'boolean' },
+  listen: { type: 'string' },
+  socket: { type: 'string' },
+  state: { type: 'string' },
+  'tls-listen': { type: 'string' },
+  'tls-cert': { type: 'string' },
+  'tls-key': { type: 'string' },
+  'tls-ca': { type: 'string' },
+  'tls-min': { type: 'string' },
+  client: { type: 'string', multiple: true },
+  until: { type: 'string' },
+  grace: { type: 'string' },
+  queue: { type: 'string' },
+  slots: { type: 'string' },
+  'max-memory': { type: 'string' },
+  'max-cpu': { type: 'string' },
+  'max-disk': { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean' },
 } as const satisfies ParseArgsConfig['options']
@@ -48,12 +64,17 @@ export interface Arguments {
 export function readArguments(argv: readonly string[]): Arguments {
   const { values, positionals } = parse(argv)
   const { config: file = process.env[configVariable], help, version, format, ...rest } = values
-  const { 'print-config': printConfig, 'print-patch': patch, all, ...more } = rest
-  const { 'call-graph': callGraph, ...settings } = more
+  const { 'print-config': printConfig, 'print-patch': patch, all, client, ...settings } = rest
   return {
     positionals,
     config: readConfig(
-      { ...settings, callGraph, ...(format !== undefined && { format: format.join(',') }) },
+      {
+        ...Object.fromEntries(
+          Object.entries(settings).map(([name, value]) => [inCamelCase(name), value]),
+        ),
+        ...(format !== undefined && { format: format.join(',') }),
+        ...(client !== undefined && { clients: client.join(',') }),
+      },
       process.env,
       file === undefined ? {} : readConfigFile(file),
     ),
@@ -65,6 +86,11 @@ export function readArguments(argv: readonly string[]): Arguments {
       all: all === true,
     },
   }
+}
+
+/** The setting of a flag: `tls-cert` → `tlsCert`. */
+function inCamelCase(flag: string): string {
+  return flag.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 }
 
 /** Whether a flag stands on the command line: for what must be known before it parses. */

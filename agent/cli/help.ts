@@ -23,6 +23,7 @@ Usage: sp-flamegraph                     what runs here, and the capture to type
        sp-flamegraph [record] PID        capture, name, redact, draw, publish
        sp-flamegraph doctor [PID]        what would work, and what to grant where it would not
        sp-flamegraph render FILE…        draw a profile that exists ("-" reads standard input)
+       sp-flamegraph serve               wait, idle, for those who ask over HTTP
 
   -h, --help             this, or that of a subcommand
       --version          the version
@@ -116,6 +117,40 @@ Examples:
   sp-flamegraph render perf.data -o flame.svg
   perf script | sp-flamegraph render - -o flame.svg
   sp-flamegraph render cpu.pb.gz --format svg,folded --incident INC-4711
+`,
+  ],
+  [
+    'serve',
+    `sp-flamegraph serve: the pre-warmed daemon
+
+Usage: sp-flamegraph serve [options]
+
+It listens and idles; the first byte of a connection wakes what captures, which leaves again when
+a minute has passed without work. SIGTERM ends it: what runs is stopped, kept and published first.
+
+      --listen HOST:PORT     plain HTTP for the pod, with the token, or "off"
+                                                                (default 127.0.0.1:6110)
+      --socket FILE          the same on a unix socket          (default STATE/daemon.sock)
+      --tls-listen HOST:PORT mutual TLS for those outside; needs the next four
+      --tls-cert, --tls-key  our certificate and its key, PEM; read again when they change
+      --tls-ca FILE          the CA of those who may come
+      --client SAN=ROLE      who may what: viewer, capturer, admin; may be given several times
+      --tls-min 1.2          also TLS 1.2                       (default 1.3)
+      --until TIME           end by itself: 90m, or 2026-11-25T18:00:00Z
+      --grace SECONDS        from SIGTERM to the end            (default 25)
+      --slots N, --queue N   captures at once, and that wait    (default by cores; 16)
+      --max-memory MB        one capture may use, or it is ended (default 768)
+      --max-cpu PERCENT      of one core, over 10 s             (default 150)
+      --max-disk MB          finished captures kept here        (default 256)
+      --state DIR            where it keeps token and captures; a folder of its own
+      --to URL               where to publish, if an ask does not say
+      --config FILE          settings as JSON; --print-config shows all and where each came from
+
+The token is in STATE/token, mode 0600: Authorization: Bearer …
+
+Examples:
+  sp-flamegraph serve
+  sp-flamegraph serve --until 4h --config /etc/sp-flamegraph.json
 `,
   ],
 ])

@@ -1,7 +1,7 @@
 // The receipt on a terminal: verdict first, then how far to trust it, then where it is.
 
 import { describeCounters } from '../profile/perf-stat.ts'
-import type { Receipt } from '../publish/receipt.ts'
+import { plainReceipt, type Receipt } from '../publish/receipt.ts'
 import type { Terminal } from './terminal.ts'
 
 export function printReceipt(receipt: Receipt, terminal: Terminal): void {
@@ -30,9 +30,7 @@ export function printReceipt(receipt: Receipt, terminal: Terminal): void {
       `  ${name.padEnd(24)} ${sizeWords(bytes).padStart(8)}  sha256:${sha256.slice(0, 16)}…`,
     )
   }
-  terminal.emit({
-    receipt: { ...receipt, tally: Object.fromEntries(tally) },
-  })
+  terminal.emit({ receipt: plainReceipt(receipt) })
 }
 
 function sizeWords(bytes: number): string {

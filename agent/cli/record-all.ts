@@ -15,10 +15,10 @@ import { dispatch, type Job } from '../session/dispatch.ts'
 import { readCandidates } from '../target/candidates.ts'
 import { busyShare, targetOf } from '../target/find.ts'
 import { captureSlots, readLimits } from '../target/limits.ts'
+import { version } from '../version.ts'
 import { printReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import { asProfilerError, type Terminal } from './terminal.ts'
-import { version } from './version.ts'
 
 export async function recordAll(
   positionals: readonly string[],

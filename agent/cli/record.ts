@@ -3,11 +3,11 @@
 import type { Format, Settings } from '../config.ts'
 import { record as runPipeline } from '../pipeline.ts'
 import { checkOutput } from '../publish/output.ts'
+import { version } from '../version.ts'
 import { chooseTarget } from './choose.ts'
 import { printReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import type { Terminal } from './terminal.ts'
-import { version } from './version.ts'
 
 export async function record(
   positionals: readonly string[],

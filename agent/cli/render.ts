@@ -18,9 +18,9 @@ import { moduleFiles } from '../symbolize/module-files.ts'
 import { nameSources } from '../symbolize/sources.ts'
 import { symbolize } from '../symbolize/symbolize.ts'
 import { fileUnwinder } from '../symbolize/unwind.ts'
+import { version } from '../version.ts'
 import { printReceipt } from './receipt.ts'
 import type { Terminal } from './terminal.ts'
-import { version } from './version.ts'
 
 export async function render(
   inputs: readonly string[],

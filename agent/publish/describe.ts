@@ -17,7 +17,7 @@ import type { UsedSource } from '../symbolize/sources.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import type { Draft } from './artefacts.ts'
 import type { CaptureRecord } from './manifest.ts'
-import { defaultIncident, newCaptureId } from './place.ts'
+import { defaultIncident, newCaptureId, subjectOf } from './place.ts'
 
 export type TargetRecord = NonNullable<CaptureRecord['target']>
 
@@ -47,15 +47,18 @@ export interface CaptureContext {
   readonly startedAt: Date
   /** Our own. */
   readonly version: string
+  /** Of a capture that somebody asked the daemon for. */
+  readonly session?: { readonly id: string; readonly requester: string } | undefined
 }
 
 export function describeCapture(captured: NamedCapture, context: CaptureContext): Draft {
-  const { settings, target, startedAt } = context
+  const { settings, target, startedAt, session } = context
   const { description, end, cpuSeconds, perf, counters } = captured
   const { hertz, tool, mode } = description
   const durationMs = Math.round(end.endedMs - end.startedMs)
   const record: CaptureRecord = {
-    id: newCaptureId(startedAt, `pid${target.pid}-${mode === 'cpu' ? `${hertz}hz` : mode}`),
+    id: session?.id ?? newCaptureId(startedAt, subjectOf(target.pid, mode, hertz)),
+    ...(session !== undefined && { requester: session.requester }),
     incident: settings.incident ?? defaultIncident(startedAt),
     tools: toolVersions(context.version, { [tool]: captured.toolVersion }),
     target,

@@ -15,6 +15,8 @@ import type { UsedSource } from '../symbolize/sources.ts'
 export interface CaptureRecord {
   readonly id: string
   readonly incident: string
+  /** Who asked the daemon for it: `token`, or the SAN of a client certificate. */
+  readonly requester?: string
   readonly tools: Readonly<Record<string, string>>
   readonly target?: {
     readonly pid: number

@@ -1,7 +1,7 @@
 // Where a capture goes: the object names, the same for every store.
 
 import { randomBytes } from 'node:crypto'
-import type { Format } from '../config.ts'
+import type { Format, Mode } from '../config.ts'
 
 /** `INC-20261123-1142`, in UTC, for a capture that belongs to no incident yet. */
 export function defaultIncident(now: Date): string {
@@ -11,11 +11,16 @@ export function defaultIncident(now: Date): string {
 
 /**
  * Sorts by time, names what was captured, and is never given twice.
- * `20261123T114200Z-cpython-pid12-99hz-1a2b3c`
+ * `20261123T114200Z-pid12-99hz-1a2b3c`
  */
 export function newCaptureId(now: Date, subject: string): string {
   const time = now.toISOString().replace(/[-:]|\.\d+/g, '')
   return `${time}-${subject}-${randomBytes(3).toString('hex')}`
+}
+
+/** What a capture is of, for its id: `pid12-99hz`, `pid12-off-cpu`. */
+export function subjectOf(pid: number, mode: Mode, hertz: number): string {
+  return `pid${pid}-${mode === 'cpu' ? `${hertz}hz` : mode}`
 }
 
 /** @param incident redacted: of `INC-[mobile:7f3a9c]`, what every store and shell takes is left */

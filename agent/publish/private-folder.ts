@@ -45,11 +45,13 @@ export async function keepPrivately(
   }
 }
 
-function privateRoot(): string {
+/** Where what is ours alone lies by default: the daemon's state, the quarantine, the spool. */
+export function privateRoot(): string {
   return path.join(os.tmpdir(), `sp-flamegraph-${process.getuid?.() ?? 0}`)
 }
 
-async function ensurePrivate(folder: string): Promise<void> {
+/** @throws {ProfilerError} `SP_OUTPUT_FAILED` if it is not ours alone */
+export async function ensurePrivate(folder: string): Promise<void> {
   await fs.mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
   })

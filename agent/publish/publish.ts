@@ -17,6 +17,8 @@ export interface PublishAsk {
   readonly formats: readonly Format[]
   /** Who can still say that nothing is to be kept, until it is there. */
   readonly signals?: Pick<CaptureSignals, 'discard'>
+  /** A folder that does not exist yet, where the files stay too. */
+  readonly keepIn?: string | undefined
 }
 
 /**
@@ -26,13 +28,16 @@ export interface PublishAsk {
  */
 export async function publishDraft(
   draft: Draft,
-  { settings, formats, signals }: PublishAsk,
+  { settings, formats, signals, keepIn }: PublishAsk,
   sinceMs: number,
 ): Promise<Receipt> {
   const made = await makeArtefacts(draft, formats, settings)
   const { record, outcome } = made
   // One file on its own has nobody to read a manifest of it.
   const files = settings.output === undefined ? [...made.files, made.manifest] : made.files
+  if (keepIn !== undefined) {
+    await publishToDirectory(path.dirname(keepIn), path.basename(keepIn), files, signals?.discard)
+  }
   const place = await publish(files, record, settings, signals?.discard)
   return {
     record,

@@ -14,3 +14,17 @@ export interface Receipt extends CaptureOutcome {
   /** From the end of sampling to the last byte published. */
   readonly afterMs: number
 }
+
+/** As JSON can hold it: a map of tallies becomes an object. */
+export type PlainReceipt = Omit<Receipt, 'tally'> & {
+  readonly tally: Readonly<Record<string, { readonly values: number; readonly frames: number }>>
+}
+
+export function plainReceipt(receipt: Receipt): PlainReceipt {
+  return { ...receipt, tally: Object.fromEntries(receipt.tally) }
+}
+
+/** The other way, of a receipt that another process of ours has written. */
+export function receiptOf(plain: PlainReceipt): Receipt {
+  return { ...plain, tally: new Map(Object.entries(plain.tally)) as Receipt['tally'] }
+}

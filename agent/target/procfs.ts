@@ -24,6 +24,7 @@ export interface Stat {
   readonly threads: number
   /** Since boot. Together with the pid it names one process for good. */
   readonly startTicks: number
+  readonly residentBytes: number
   /** Where its stack began at its last exec: a fork leaves it there. 0 where that may not be read. */
   readonly stackStart: number
 }
@@ -35,6 +36,9 @@ export const ticksPerSecond = 100
 const maxCommBytes = 15
 // PF_KTHREAD of the kernel's sched.h, in the flags of stat.
 const kernelThreadFlag = 0x0020_0000
+
+// Of every architecture that there is an image for.
+const pageBytes = 4096
 
 /** @throws {ProfilerError} `SP_TARGET_GONE` */
 export function readStat(pid: number): Stat {
@@ -52,6 +56,7 @@ export function readStat(pid: number): Stat {
     cpuTicks: Number(fields[11]) + Number(fields[12]),
     threads: Number(fields[17]),
     startTicks: Number(fields[19]),
+    residentBytes: Number(fields[21]) * pageBytes,
     stackStart: Number(fields[25]),
   }
 }

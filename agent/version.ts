@@ -3,6 +3,6 @@
 import fs from 'node:fs'
 
 export function version(): string {
-  const file = new URL('../../package.json', import.meta.url)
+  const file = new URL('../package.json', import.meta.url)
   return (JSON.parse(fs.readFileSync(file, 'utf8')) as { version: string }).version
 }

@@ -1,0 +1,95 @@
+// `sp-flamegraph serve`: checks everything first, then becomes the door.
+//
+// The settings, the certificates and the state folder are looked at here, where
+// what is wrong can be told to a person. Then this process is replaced by one that
+// has loaded none of it: idle memory comes back only by ending.
+
+import { randomBytes } from 'node:crypto'
+import fs from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import type { Settings } from '../config.ts'
+import { ProfilerError, systemCode } from '../errors.ts'
+import { type DaemonSettings, settingsVariable } from '../http/door-words.ts'
+import { readTls, type TlsFiles } from '../http/tls.ts'
+import { privateRoot } from '../publish/private-folder.ts'
+import { openStore } from '../session/store.ts'
+import type { Terminal } from './terminal.ts'
+
+export async function serve(
+  positionals: readonly string[],
+  settings: Settings,
+  terminal: Terminal,
+): Promise<void> {
+  if (positionals.length > 0) {
+    throw new ProfilerError('SP_USAGE', `serve takes no ${positionals.join(' ')}`)
+  }
+  if (settings.tlsListen !== undefined) readTls(settings as TlsFiles)
+  const { state, socket, tokenFile } = daemonPaths(settings)
+  await openStore(state)
+  if (await isAnswering(socket)) {
+    throw new ProfilerError('SP_DAEMON_RUNNING', `a daemon listens on ${socket}`)
+  }
+  writeToken(tokenFile)
+  const daemon: DaemonSettings = {
+    // A folder that is named from here must not be looked for from elsewhere.
+    settings: { ...settings, to: absolute(settings.to) },
+    state,
+    socket,
+    tokenFile,
+    counted: {},
+  }
+  terminal.state('serving', `Token: ${tokenFile}; socket: ${socket}`)
+  const { execPath, execArgv, argv, env } = process
+  const flags = [...execArgv.filter(flag => !flag.startsWith('--max-semi')), ...doorFlags]
+  // The warning that it is experimental is for those who write programs.
+  process.removeAllListeners('warning')
+  process.execve!(execPath, [execPath, ...flags, argv[1]!, '@door'], {
+    ...(env as Record<string, string>),
+    [settingsVariable]: JSON.stringify(daemon),
+  })
+}
+
+// It holds some listeners: the smallest heap that V8 has, and one thread less.
+const doorFlags = ['--max-semi-space-size=1', '--v8-pool-size=1']
+
+/** Where the daemon keeps what it has, and where it is to be found. */
+export function daemonPaths(settings: Pick<Settings, 'state' | 'socket'>) {
+  const state = path.resolve(settings.state ?? path.join(privateRoot(), 'daemon'))
+  return {
+    state,
+    socket: path.resolve(settings.socket ?? path.join(state, 'daemon.sock')),
+    tokenFile: path.join(state, 'token'),
+  }
+}
+
+/** A new token with each start: a copy of the old one is worth nothing. */
+function writeToken(file: string): void {
+  const partial = `${file}.partial`
+  try {
+    fs.rmSync(partial, { force: true })
+    fs.writeFileSync(partial, `${randomBytes(32).toString('base64url')}\n`, {
+      mode: 0o600,
+      flag: 'wx',
+    })
+    fs.renameSync(partial, file)
+  } catch (cause) {
+    const message = `${file} cannot be written: ${systemCode(cause)}`
+    throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
+  }
+}
+
+function isAnswering(socket: string): Promise<boolean> {
+  return new Promise(resolve => {
+    const connection = net.connect(socket)
+    connection.once('connect', () => {
+      connection.destroy()
+      resolve(true)
+    })
+    connection.once('error', () => resolve(false))
+  })
+}
+
+function absolute(to: string): string {
+  return to.startsWith('file:') ? `file:${path.resolve(to.slice('file:'.length))}` : to
+}

@@ -1,0 +1,46 @@
+// From a body that has the right form to an ask that can be captured: the daemon's
+// own settings, what the body changes of them, and the target that is meant.
+
+import { readConfig, type Settings } from '../config.ts'
+import { ProfilerError } from '../errors.ts'
+import type { Identity, SessionAsk } from '../session/ask.ts'
+import { chooseUnasked } from '../session/choose.ts'
+import type { CaptureAsk } from './wire.ts'
+
+/** @throws {ProfilerError} `SP_CONFIG_INVALID`, `SP_FORBIDDEN`, `SP_TARGET_GONE`, `SP_TARGET_AMBIGUOUS` */
+export async function readAsk(
+  ask: CaptureAsk,
+  daemon: Settings,
+  identity: Identity,
+): Promise<SessionAsk> {
+  const { target, seconds, formats, to, ...same } = ask
+  if (to !== undefined) checkDestination(to, daemon.to, identity)
+  const { settings } = readConfig(
+    {
+      ...same,
+      ...(seconds !== undefined && { duration: `${Math.round(seconds * 1000)}ms` }),
+      ...(formats !== undefined && { format: formats }),
+      ...(to !== undefined && { to }),
+    },
+    {},
+    inherited(daemon),
+  )
+  return {
+    target: await chooseUnasked(target?.pid, settings.mode),
+    settings,
+    formats: settings.format,
+  }
+}
+
+/** What an ask takes from the daemon where it says nothing; the rest is the daemon's own business. */
+function inherited({ to, format, hertz, duration, mode, customerIds }: Settings): object {
+  return { to, format, hertz, duration: `${duration}ms`, mode, customerIds }
+}
+
+/** From outside nobody chooses a place that the daemon was not given. */
+function checkDestination(to: string, given: string, { name }: Identity): void {
+  if (name === 'token' || to === given) return
+  const below = given.endsWith('/') ? given : `${given}/`
+  if (to.startsWith(below) && !to.split('/').includes('..') && !/[?#%\\]/.test(to)) return
+  throw new ProfilerError('SP_FORBIDDEN', `${name} may publish to ${given} and below only`)
+}

@@ -1,0 +1,31 @@
+// What the door and the house say to each other.
+
+import type { Settings } from '../config.ts'
+import type { Counted } from './metrics.ts'
+
+/** The variable that holds what door and house are to do: paths and numbers, never a secret. */
+export const settingsVariable = 'SP_DAEMON'
+
+export interface DaemonSettings {
+  readonly settings: Settings
+  /** The folder that is ours alone. */
+  readonly state: string
+  readonly tokenFile: string
+  readonly socket: string
+  /** Of the houses before this one. */
+  readonly counted: Counted
+}
+
+export type ToHouse =
+  /** With the connection itself; `head` is what was read of it, base64. */
+  | { readonly connection: { readonly head: string; readonly isTls: boolean } }
+  | { readonly drain: true }
+  | { readonly go: true }
+
+export type FromHouse = {
+  readonly leaving: {
+    /** Connections that it was given. */
+    readonly given: number
+    readonly counted: Counted
+  }
+}

@@ -1,0 +1,189 @@
+// The door: what the daemon is while nobody needs it. It holds listeners and
+// nothing else, because a bare Node is most of what idling may cost.
+//
+// At the first byte of a connection it starts the house as a child and hands it
+// the connection with what was read. A probe that only connects sends none, and
+// wakes nobody. A house that fails is a fact to be logged, not the end: the next
+// connection starts another one.
+//
+// Here nothing is imported that the house does not need to be started: no logger,
+// no schema. What is logged has the form of the logger's lines.
+
+import fs from 'node:fs'
+import net from 'node:net'
+import path from 'node:path'
+import { type Forked, forkSelf } from '../session/fork.ts'
+import {
+  type DaemonSettings,
+  type FromHouse,
+  settingsVariable,
+  type ToHouse,
+} from './door-words.ts'
+
+// A client sends its first byte within milliseconds; what sends none is a probe, or holds the place of another.
+const silentMs = 10_000
+const maxConnections = 512
+// A house that fails at once is not started again and again.
+const shortLifeMs = 5000
+const maxPauseMs = 30_000
+
+const daemon = JSON.parse(process.env[settingsVariable]!) as DaemonSettings
+const { settings, socket: socketPath, state } = daemon
+
+interface Child {
+  readonly process: Forked
+  readonly startedMs: number
+  given: number
+}
+
+let child: Child | undefined
+let counted = daemon.counted
+let failures = 0
+let notBeforeMs = 0
+let isEnding = false
+const listeners: net.Server[] = []
+
+try {
+  // The folder lets nobody else in, so the socket needs no mode of its own.
+  fs.rmSync(socketPath, { force: true })
+  await listen({ path: socketPath }, false)
+  if (settings.listen !== 'off') await listen(addressOf(settings.listen), false)
+  if (settings.tlsListen !== undefined) await listen(addressOf(settings.tlsListen), true)
+  fs.writeFileSync(path.join(state, 'door.json'), JSON.stringify({ pid: process.pid }), {
+    mode: 0o600,
+  })
+  say('info', 'the door is open', {
+    socket: socketPath,
+    listen: settings.listen,
+    ...(settings.tlsListen !== undefined && { tlsListen: settings.tlsListen }),
+  })
+} catch (error) {
+  const {
+    code = '',
+    address = socketPath,
+    port,
+  } = error as NodeJS.ErrnoException & { address?: string; port?: number }
+  say('error', `${address}${port === undefined ? '' : `:${port}`} cannot be listened on: ${code}`, {
+    code: 'SP_LISTEN_FAILED',
+  })
+  process.exit(1)
+}
+
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => end(signal))
+if (settings.until !== undefined) endAt(settings.until)
+
+function listen(where: net.ListenOptions, isTls: boolean): Promise<void> {
+  const server = net.createServer({ noDelay: true }, socket => greet(socket, isTls))
+  server.maxConnections = maxConnections
+  listeners.push(server)
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(where, () => {
+      server.off('error', reject)
+      // Descriptors may run out; they come back.
+      server.on('error', error => say('warn', 'a listener stumbled', { reason: error.message }))
+      resolve()
+    })
+  })
+}
+
+function greet(socket: net.Socket, isTls: boolean): void {
+  socket.setTimeout(silentMs, () => socket.destroy())
+  socket.on('error', () => {})
+  socket.once('data', head => {
+    socket.pause()
+    socket.setTimeout(0)
+    handOver(socket, head, isTls)
+  })
+}
+
+function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
+  const to = house()
+  if (to === undefined) {
+    socket.destroy()
+    return
+  }
+  to.given++
+  const message: ToHouse = { connection: { head: head.toString('base64'), isTls } }
+  to.process.send(message, socket, error => {
+    if (error !== null) socket.destroy()
+  })
+}
+
+function house(): Child | undefined {
+  if (child !== undefined) return child
+  if (isEnding || performance.now() < notBeforeMs) return undefined
+  const env = { [settingsVariable]: JSON.stringify({ ...daemon, counted }) }
+  const started: Child = {
+    process: forkSelf('house', { env }),
+    startedMs: performance.now(),
+    given: 0,
+  }
+  child = started
+  started.process.on('message', ({ leaving }: FromHouse) => {
+    counted = leaving.counted
+    // A connection is on its way to it: it will ask again.
+    if (leaving.given !== started.given && !isEnding) return
+    if (child === started) child = undefined
+    started.process.send({ go: true } satisfies ToHouse, () => {})
+  })
+  started.process.on('error', error =>
+    say('error', 'the house cannot be started', { reason: error.message }),
+  )
+  started.process.once('exit', (code, signal) => {
+    if (child === started) child = undefined
+    if (isEnding) process.exit(0)
+    if (code === 0) {
+      failures = 0
+      return
+    }
+    const livedMs = performance.now() - started.startedMs
+    failures = livedMs < shortLifeMs ? failures + 1 : 1
+    const pauseMs = failures > 2 ? Math.min(maxPauseMs, 1000 * 2 ** (failures - 3)) : 0
+    notBeforeMs = performance.now() + pauseMs
+    say('error', 'the house has died', {
+      exit: code ?? signal,
+      livedMs: Math.round(livedMs),
+      pauseMs,
+    })
+  })
+  return started
+}
+
+/** Lets nobody in any more; what is captured is published first, within the grace period. */
+function end(why: string): void {
+  if (isEnding) return
+  isEnding = true
+  say('info', 'ending', { why })
+  for (const server of listeners) server.close()
+  fs.rmSync(path.join(state, 'door.json'), { force: true })
+  fs.rmSync(socketPath, { force: true })
+  if (child === undefined) process.exit(0)
+  child.process.send({ drain: true } satisfies ToHouse, () => {})
+  setTimeout(() => {
+    say('error', 'the grace period is over: what was not published is lost or spooled', {})
+    child?.process.kill('SIGKILL')
+    process.exit(1)
+  }, settings.grace * 1000)
+}
+
+/** A timer holds 24 days at most. */
+function endAt(atMs: number): void {
+  const leftMs = atMs - Date.now()
+  if (leftMs <= 0) end('until')
+  else setTimeout(() => endAt(atMs), Math.min(leftMs, 86_400_000))
+}
+
+function addressOf(text: string): net.ListenOptions {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+}
+
+function say(level: 'info' | 'warn' | 'error', msg: string, facts: object): void {
+  const line = {
+    level: { info: 30, warn: 40, error: 50 }[level],
+    time: Date.now(),
+    pid: process.pid,
+  }
+  fs.writeSync(2, `${JSON.stringify({ ...line, ...facts, msg })}\n`)
+}

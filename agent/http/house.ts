@@ -1,0 +1,172 @@
+// The house behind the door: TLS, fastify, sessions. It is started for the first
+// byte of a connection, and leaves when a minute has passed without work.
+//
+//     door → house   settings (in the environment), counted, connections, drain, go, stay
+//     house → door   leaving, with how many connections it was given and what it has counted
+//
+// The trap: a connection may be on its way when it wants to leave. So it says how
+// many it has had, and goes only if the door has given no more.
+
+import fs from 'node:fs'
+import type { Socket } from 'node:net'
+import os from 'node:os'
+import { log } from '../log.ts'
+import { type Session, Sessions } from '../session/sessions.ts'
+import { isOver } from '../session/state.ts'
+import { openStore } from '../session/store.ts'
+import { captureSlots, readLimits } from '../target/limits.ts'
+import { version } from '../version.ts'
+import { doorkeeper } from './authorize.ts'
+import {
+  type DaemonSettings,
+  type FromHouse,
+  settingsVariable,
+  type ToHouse,
+} from './door-words.ts'
+import { eventHub } from './events.ts'
+import type { House } from './house-parts.ts'
+import { type Counted, keyOf, startMetrics } from './metrics.ts'
+import { type Server, startServer } from './server.ts'
+import { readTls, reloadTls, type TlsFiles } from './tls.ts'
+import { viewOf } from './view.ts'
+
+const idleMs = Number(process.env.SP_HOUSE_IDLE_MS ?? 60_000)
+const lookMs = Math.min(1000, idleMs / 4)
+const liveMs = 1000
+
+const { settings, state, tokenFile, counted } = JSON.parse(
+  process.env[settingsVariable]!,
+) as DaemonSettings
+
+// A terminal's Ctrl-C reaches the whole group; the door decides what it means.
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+
+let given = 0
+let isDraining = false
+let server: Server | undefined
+const early: [Socket, Buffer, boolean][] = []
+
+process.on('message', (message: ToHouse, socket?: Socket) => {
+  if ('connection' in message) {
+    given++
+    // It has closed while it was on its way.
+    if (socket === undefined) return
+    const each = [
+      socket,
+      Buffer.from(message.connection.head, 'base64'),
+      message.connection.isTls,
+    ] as [Socket, Buffer, boolean]
+    if (server === undefined) early.push(each)
+    else server.take(...each)
+  } else if ('drain' in message) void drain()
+  else if ('go' in message) process.exit(0)
+})
+// The door was killed: what is captured is still to be published, and nobody else will come.
+process.on('disconnect', () => void drain())
+
+const hub = eventHub()
+const lives = new Map<string, unknown>()
+const metrics = startMetrics(counted, gauges)
+const store = await openStore(state)
+const limits = {
+  slots: settings.slots ?? captureSlots(readLimits(), os.availableParallelism()),
+  queue: settings.queue,
+  maxDiskBytes: settings.maxDisk * 1e6,
+  budget: { maxBytes: settings.maxMemory * 1e6, maxCpuShare: settings.maxCpu / 100 },
+}
+const sessions = new Sessions(store, limits, { changed, live }, version())
+const house: House = {
+  settings,
+  sessions,
+  hub,
+  metrics,
+  version: version(),
+  log,
+  isDraining: () => isDraining,
+  liveOf: id => lives.get(id),
+  targets: async () => (await import('./look.ts')).lookAtTargets(settings),
+  doctor: async query => (await import('./look.ts')).lookAsDoctor(query, settings),
+}
+const tls = settings.tlsListen === undefined ? undefined : readTls(settings as TlsFiles)
+const token = fs.readFileSync(tokenFile, 'utf8').trim()
+server = await startServer(house, doorkeeper(settings.clients, token), tls)
+if (tls !== undefined) reloadTls(settings as TlsFiles, tls, server.secure!)
+metrics.count('house_starts_total', {})
+for (const each of early) server.take(...each)
+
+let workedMs = performance.now()
+setInterval(() => {
+  for (const [id, view] of lives) hub.send(id, 'live', view)
+}, liveMs).unref()
+setInterval(() => {
+  if (server!.connections > 0 || sessions.active().length > 0) workedMs = performance.now()
+  else if (performance.now() - workedMs >= idleMs)
+    tell({ leaving: { given, counted: metrics.counted() } })
+}, lookMs)
+
+function changed(session: Session): void {
+  if (isOver(session.state)) {
+    lives.delete(session.id)
+    countEnd(session)
+  }
+  hub.send(session.id, 'state', viewOf(session, lives.get(session.id)))
+  if (isOver(session.state)) hub.end(session.id)
+}
+
+function live(session: Session, view: unknown): void {
+  lives.set(session.id, view)
+}
+
+function countEnd({ state, id, requester }: Session): void {
+  if (state.name === 'failed') {
+    const { code } = state.problem
+    metrics.count('captures_total', { state: 'failed', runtime: '' })
+    metrics.count('capture_problems_total', { code })
+    log.warn({ capture: id, by: requester, code }, 'capture failed')
+  } else if (state.name === 'finished') {
+    const { record, quality, tally, afterMs, place } = state.receipt
+    const runtime = record.target?.runtime ?? ''
+    metrics.count('captures_total', { state: 'finished', runtime })
+    metrics.count('samples_total', { runtime }, quality.samples)
+    metrics.count('samples_expected_total', { runtime }, quality.expectedSamples ?? 0)
+    for (const [stage, ms] of [
+      ['capture', record.durationMs ?? 0],
+      ['publish', afterMs],
+    ] as const) {
+      metrics.count('stage_seconds_sum', { stage }, ms / 1000)
+      metrics.count('stage_seconds_count', { stage })
+    }
+    for (const [name, { values }] of Object.entries(tally)) {
+      metrics.count('redacted_values_total', { class: name }, values)
+    }
+    log.info({ capture: id, by: requester, place, level: quality.level }, 'capture published')
+  }
+}
+
+function gauges(): Counted {
+  const byState = Object.groupBy(sessions.active(), ({ state }) => state.name)
+  const states = ['queued', 'planning', 'capturing', 'publishing'] as const
+  return {
+    ...Object.fromEntries(
+      states.map(name => [keyOf('captures_active', { state: name }), byState[name]?.length ?? 0]),
+    ),
+    watchers: hub.watchers,
+    ...(tls !== undefined && { certificate_expiry_seconds: tls.notAfter.getTime() / 1000 }),
+  }
+}
+
+async function drain(): Promise<void> {
+  if (isDraining) return
+  isDraining = true
+  log.info({ active: sessions.active().length }, 'draining')
+  // Those who watch see the end of it: the server stays until the captures are over.
+  await sessions.drain()
+  hub.close()
+  tell({ leaving: { given, counted: metrics.counted() } })
+  await server?.close()
+  process.exit(0)
+}
+
+function tell(message: FromHouse): void {
+  if (process.connected) process.send!(message, undefined, undefined, () => {})
+}

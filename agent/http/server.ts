@@ -1,0 +1,204 @@
+// The HTTP side: fastify over two of Node's servers, neither of which listens.
+//
+// Connections come from the door, already accepted and with their first bytes
+// read. Plain ones (loopback, unix socket) and encrypted ones share the routes;
+// who may do what is told apart by the connection (`authorize.ts`).
+//
+// The trap: a server that does not listen does not look after slow clients, for
+// Node starts that with its `listening` event. So it is told that it listens.
+
+import http from 'node:http'
+import https from 'node:https'
+import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
+import fastify, { type FastifyInstance } from 'fastify'
+import { ProfilerError } from '../errors.ts'
+import { type Doorkeeper, isTls } from './authorize.ts'
+import type { House } from './house-parts.ts'
+import { answerError } from './problems.ts'
+import { type Route, routes } from './routes.ts'
+import type { TlsMaterial } from './tls.ts'
+import { wrongness } from './wire.ts'
+
+export interface Server {
+  /** A connection of the door's, and what it has read of it. */
+  take(socket: Socket, head: Buffer, isEncrypted: boolean): void
+  readonly secure: https.Server | undefined
+  /** Connections that are open. */
+  readonly connections: number
+  /** Lets those end that are idle, and waits for the rest. */
+  close(): Promise<void>
+}
+
+// An ask has some hundred bytes.
+const maxBodyBytes = 64 * 1024
+const maxHeaderBytes = 16 * 1024
+// Whoever takes longer does it on purpose, or is gone.
+const headersMs = 5_000
+const requestMs = 10_000
+const handshakeMs = 5_000
+const keepAliveMs = 5_000
+const maxConnections = 1000
+
+const strictHeaders: Readonly<Record<string, string>> = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+  'cross-origin-resource-policy': 'same-origin',
+}
+
+export async function startServer(
+  house: House,
+  doorkeeper: Doorkeeper,
+  tls: TlsMaterial | undefined,
+): Promise<Server> {
+  const options: http.ServerOptions = {
+    headersTimeout: headersMs,
+    requestTimeout: requestMs,
+    keepAliveTimeout: keepAliveMs,
+    maxHeaderSize: maxHeaderBytes,
+    connectionsCheckingInterval: 1000,
+    insecureHTTPParser: false,
+  }
+  let plain!: http.Server
+  let secure: https.Server | undefined
+  const app = fastify({
+    // Its own log would say what was asked; ours says who asked for what.
+    logger: false,
+    bodyLimit: maxBodyBytes,
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: 200, ignoreTrailingSlash: false },
+    onProtoPoisoning: 'error',
+    onConstructorPoisoning: 'error',
+    exposeHeadRoutes: true,
+    serverFactory(handler) {
+      plain = http.createServer(options, handler)
+      if (tls !== undefined) {
+        const mutual = {
+          requestCert: true,
+          rejectUnauthorized: true,
+          handshakeTimeout: handshakeMs,
+        }
+        secure = https.createServer({ ...options, ...tls.options, ...mutual }, handler)
+      }
+      return plain
+    },
+  })
+  addRoutes(app, house, doorkeeper)
+  await app.ready()
+  const open = new Set<Socket>()
+  for (const server of [plain, secure]) {
+    server?.emit('listening')
+    server?.on('clientError', answerMalformed)
+  }
+  secure?.on('tlsClientError', () => house.metrics.count('requests_refused_total', { code: 'TLS' }))
+  return {
+    secure,
+    get connections() {
+      return open.size
+    },
+    take(socket, head, isEncrypted) {
+      const server = isEncrypted ? secure : plain
+      if (server === undefined || open.size >= maxConnections) {
+        socket.destroy()
+        return
+      }
+      open.add(socket)
+      socket.once('close', () => open.delete(socket))
+      socket.on('error', () => {})
+      // TLS reads what was put back; the HTTP parser reads the descriptor itself, and has to be given it.
+      if (isEncrypted) {
+        socket.unshift(head)
+        server.emit('connection', socket)
+      } else {
+        server.emit('connection', socket)
+        socket.emit('data', head)
+        socket.resume()
+      }
+    },
+    async close() {
+      secure?.closeIdleConnections()
+      plain.closeIdleConnections()
+      await app.close()
+      for (const socket of open) socket.destroy()
+    },
+  }
+}
+
+function addRoutes(app: FastifyInstance, house: House, doorkeeper: Doorkeeper): void {
+  app.setErrorHandler(answerError)
+  app.setNotFoundHandler(request => {
+    throw new ProfilerError('SP_ROUTE_UNKNOWN', `there is no ${request.method} of this path`)
+  })
+  app.addHook('onRequest', async (_request, reply) => {
+    reply.headers(strictHeaders)
+  })
+  app.addHook('onResponse', async (_request, reply) => {
+    house.metrics.count('requests_total', { status: String(reply.statusCode) })
+  })
+  // A body of anything else is a form of another site's page, or a mistake.
+  app.removeContentTypeParser('text/plain')
+  for (const route of routes) addRoute(app, route, house, doorkeeper)
+}
+
+function addRoute(app: FastifyInstance, route: Route, house: House, doorkeeper: Doorkeeper): void {
+  const { method, path, role, answer } = route
+  app.route({
+    method,
+    url: path,
+    // Before a body is read: nobody who may not come in makes us read one.
+    async onRequest(request) {
+      if (role !== undefined) Object.assign(request, { identity: admit(request) })
+    },
+    async handler(request, reply) {
+      const { identity = { name: 'nobody', role: 'viewer' } as const } = request as Identified
+      reply.code(answer.status).type(answer.type)
+      return route.handle({
+        house,
+        identity,
+        params: check('', route.params, request.params) as Record<string, string>,
+        query: check('', route.query, request.query) as Record<string, unknown>,
+        body: check('body ', route.body, request.body),
+        request,
+        reply,
+      })
+    },
+  })
+  function admit(request: Parameters<Doorkeeper['admit']>[0]) {
+    try {
+      return doorkeeper.admit(request, role!)
+    } catch (error) {
+      const code = error instanceof ProfilerError ? error.code : 'SP_INTERNAL'
+      const from = isTls(request.raw.socket) ? 'tls' : 'local'
+      house.metrics.count('requests_refused_total', { code })
+      house.log.warn({ code, from, route: `${method} ${path}` }, 'request refused')
+      throw error
+    }
+  }
+}
+
+type Identified = { readonly identity?: ReturnType<Doorkeeper['admit']> }
+
+/** @throws {ProfilerError} `SP_REQUEST_INVALID`, with everything that is wrong */
+function check(what: string, schema: Route['body'], value: unknown): unknown {
+  if (schema === undefined) return value
+  const parsed = schema.safeParse(value)
+  if (parsed.success) return parsed.data
+  throw new ProfilerError('SP_REQUEST_INVALID', `${what}${wrongness(parsed.error)}`)
+}
+
+/** What is no HTTP gets an answer that is, if it still listens. */
+function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy()
+    return
+  }
+  const status = {
+    HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
+    ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
+  }[error.code ?? '']
+  socket.end(
+    `HTTP/1.1 ${status ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+  )
+}

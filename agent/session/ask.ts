@@ -1,0 +1,39 @@
+// What a session is asked for: already checked, and with a target that was chosen.
+
+import type { Format, Settings } from '../config.ts'
+import type { Target } from '../target/find.ts'
+
+export interface SessionAsk {
+  readonly target: Target
+  readonly formats: readonly Format[]
+  readonly settings: Settings
+}
+
+/** Who asks: `token`, or the SAN of a certificate. */
+export interface Identity {
+  readonly name: string
+  readonly role: 'viewer' | 'capturer' | 'admin'
+}
+
+/** To the child that captures. */
+export type ToChild =
+  | {
+      readonly ask: SessionAsk
+      readonly id: string
+      readonly requester: string
+      /** The folder where its files and its result are kept. */
+      readonly folder: string
+      readonly version: string
+    }
+  /** What it holds for itself alone is free. */
+  | { readonly go: true }
+  | { readonly stop: true }
+  | { readonly discard: true }
+
+/** From it. */
+export type FromChild =
+  /** What it needs for itself alone, such as a port. */
+  | { readonly planned: { readonly exclusive: readonly string[] } }
+  | { readonly said: { readonly name: string; readonly words: string } }
+  | { readonly live: unknown }
+  | { readonly ended: true }

@@ -1,0 +1,25 @@
+// Starts our own programs: the house behind the door, and the child that one
+// capture is. Node's own fork, for it hands over connections.
+//
+// They are roles of the one entry (`bin/sp-flamegraph.ts`), which may be a
+// TypeScript file or a bundle: whatever was started is started again.
+
+import { type ChildProcess, fork } from 'node:child_process'
+
+export type Forked = ChildProcess & { readonly pid: number }
+
+/**
+ * @param env more than our own environment; a secret never goes this way
+ * @returns a child with a channel; its stderr is ours, or a pipe
+ */
+export function forkSelf(
+  role: 'house' | 'capture',
+  { env = {}, stderr = 'inherit' }: { env?: Record<string, string>; stderr?: 'inherit' | 'pipe' },
+): Forked {
+  return fork(process.argv[1]!, [`@${role}`], {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', 'ignore', stderr, 'ipc'],
+    // What keeps an idle door small would make a capture slow.
+    execArgv: process.execArgv.filter(flag => !flag.startsWith('--door')),
+  }) as Forked
+}

@@ -1,0 +1,303 @@
+// The captures of the daemon: a bounded queue, one capture a target, each in a
+// process of its own.
+//
+// A capture that has begun to plan says what it needs for itself alone (a port),
+// and waits for its turn. What its child tells becomes a change of state
+// (`state.ts`); when the child is gone without a word, that is a change too.
+// Every change is on the disk before it is told.
+
+import { createHash } from 'node:crypto'
+import { ProfilerError } from '../errors.ts'
+import { newCaptureId, subjectOf } from '../publish/place.ts'
+import { attempted } from '../target/candidates.ts'
+import { readStat } from '../target/procfs.ts'
+import type { FromChild, Identity, SessionAsk, ToChild } from './ask.ts'
+import { type Budget, watchBudget } from './budget.ts'
+import { type Forked, forkSelf } from './fork.ts'
+import { type Change, isOver, next, problemOf, type State } from './state.ts'
+import type { Store } from './store.ts'
+
+export interface Session {
+  readonly id: string
+  readonly ask: SessionAsk
+  readonly requester: string
+  readonly createdAt: string
+  readonly state: State
+  /** What it said last, in a sentence. */
+  readonly message: string
+  readonly beganAt?: string
+  readonly endedAt?: string
+  /** Somebody asked it to stop before its time. */
+  readonly isCancelled?: boolean
+  /** A hash of the key and of who gave it: two clients may choose the same. */
+  readonly idempotency?: { readonly key: string; readonly body: string }
+  readonly child?: { readonly pid: number; readonly startTicks: number }
+}
+
+export interface SessionLimits {
+  readonly slots: number
+  readonly queue: number
+  readonly maxDiskBytes: number
+  readonly budget: Budget
+}
+
+export interface SessionEvents {
+  /** Something of it has changed. */
+  changed(session: Session): void
+  /** What its capture shows so far: redacted. */
+  live(session: Session, view: unknown): void
+}
+
+interface Running {
+  readonly child: Forked
+  exclusive: readonly string[] | undefined
+  /** Its turn has come. */
+  hasTurn: boolean
+  problem: ProfilerError | undefined
+}
+
+export class Sessions {
+  readonly #sessions = new Map<string, Session>()
+  readonly #running = new Map<string, Running>()
+  readonly #store: Store
+  readonly #limits: SessionLimits
+  readonly #events: SessionEvents
+  readonly #version: string
+  #isDraining = false
+
+  constructor(store: Store, limits: SessionLimits, events: SessionEvents, version: string) {
+    this.#store = store
+    this.#limits = limits
+    this.#events = events
+    this.#version = version
+    for (const session of store.load().sessions) {
+      this.#sessions.set(session.id, session)
+      if (!isOver(session.state)) this.#recover(session)
+    }
+  }
+
+  /**
+   * @param idempotencyKey the same ask again with the same key is the same session
+   * @throws {ProfilerError} `SP_DRAINING`, `SP_QUEUE_FULL`, `SP_CAPTURE_RUNNING`, `SP_IDEMPOTENCY_REUSED`
+   */
+  submit(ask: SessionAsk, { name }: Identity, idempotencyKey?: string): Session {
+    const idempotency =
+      idempotencyKey === undefined
+        ? undefined
+        : { key: digest([name, idempotencyKey]), body: digest(ask) }
+    const same = this.#sameKey(idempotency)
+    if (same !== undefined) return same
+    if (this.#isDraining) throw new ProfilerError('SP_DRAINING', 'the daemon is about to end')
+    const { pid, startTicks } = ask.target
+    const rival = this.active().find(
+      ({ ask: { target } }) => target.pid === pid && target.startTicks === startTicks,
+    )
+    if (rival !== undefined) {
+      const message = `process ${pid} is captured already`
+      throw new ProfilerError('SP_CAPTURE_RUNNING', message, { facts: { capture: rival.id } })
+    }
+    const waiting = this.active().length - this.#running.size
+    if (this.#running.size >= this.#limits.slots && waiting >= this.#limits.queue) {
+      const message = `${this.#running.size} captures run and ${waiting} wait`
+      throw new ProfilerError('SP_QUEUE_FULL', message)
+    }
+    const now = new Date()
+    const { mode, hertz } = ask.settings
+    const session: Session = {
+      id: newCaptureId(now, subjectOf(pid, mode, hertz)),
+      ask,
+      requester: name,
+      createdAt: now.toISOString(),
+      state: { name: 'queued' },
+      message: 'Waiting for its turn',
+      ...(idempotency !== undefined && { idempotency }),
+    }
+    this.#put(session)
+    this.#schedule()
+    return this.get(session.id)
+  }
+
+  /** @throws {ProfilerError} `SP_CAPTURE_UNKNOWN` */
+  get(id: string): Session {
+    const session = this.#sessions.get(id)
+    if (session !== undefined) return session
+    throw new ProfilerError('SP_CAPTURE_UNKNOWN', 'there is no such capture')
+  }
+
+  /** Newest first. */
+  list(): Session[] {
+    return [...this.#sessions.values()].reverse()
+  }
+
+  active(): Session[] {
+    return [...this.#sessions.values()].filter(({ state }) => !isOver(state))
+  }
+
+  /** Ends it early: what it has is kept, and published. One that has not begun never begins. */
+  cancel(id: string): Session {
+    const session = this.get(id)
+    if (isOver(session.state)) return session
+    this.#put({ ...session, isCancelled: true })
+    const running = this.#running.get(id)
+    if (running !== undefined) send(running.child, { stop: true })
+    else this.#fail(id, new ProfilerError('SP_CANCELLED', 'cancelled before it began'))
+    return this.get(id)
+  }
+
+  artefact(id: string, name: string): Buffer | undefined {
+    this.get(id)
+    return this.#store.readArtefact(id, name)
+  }
+
+  /** Takes nothing new, stops what runs, and waits until it is published. */
+  async drain(): Promise<void> {
+    this.#isDraining = true
+    for (const { id } of this.active()) this.cancel(id)
+    const over = [...this.#running.values()].map(
+      ({ child }) => new Promise<void>(resolve => child.once('exit', () => resolve())),
+    )
+    await Promise.all(over)
+  }
+
+  #sameKey(idempotency: Session['idempotency']): Session | undefined {
+    if (idempotency === undefined) return undefined
+    const same = this.list().find(each => each.idempotency?.key === idempotency.key)
+    if (same === undefined || same.idempotency!.body === idempotency.body) return same
+    const message = 'this Idempotency-Key was given with another ask'
+    throw new ProfilerError('SP_IDEMPOTENCY_REUSED', message, { facts: { capture: same.id } })
+  }
+
+  #schedule(): void {
+    for (const { id, state } of this.active()) {
+      if (this.#running.size >= this.#limits.slots) return
+      if (state.name === 'queued' && !this.#running.has(id)) this.#begin(id)
+    }
+  }
+
+  #begin(id: string): void {
+    const child = forkSelf('capture', { stderr: 'pipe' })
+    const running: Running = { child, exclusive: undefined, hasTurn: false, problem: undefined }
+    this.#running.set(id, running)
+    const startTicks = attempted(() => readStat(child.pid).startTicks) ?? 0
+    const now = new Date().toISOString()
+    this.#change(id, { to: 'planning' }, { beganAt: now, child: { pid: child.pid, startTicks } })
+    const unwatch = watchBudget(child.pid, this.#limits.budget, problem => {
+      running.problem = problem
+      child.kill('SIGKILL')
+    })
+    let said = ''
+    child.stderr!.setEncoding('utf8').on('data', (piece: string) => {
+      said = (said + piece).slice(-maxSaid)
+    })
+    child.on('message', (message: FromChild) => this.#hear(id, running, message))
+    child.once('exit', (code, signal) => {
+      unwatch()
+      this.#running.delete(id)
+      this.#conclude(id, running.problem ?? died(code, signal, said))
+      this.#grantTurns()
+      this.#schedule()
+    })
+    const { ask, requester } = this.get(id)
+    const folder = this.#store.folderOf(id)
+    send(child, { ask, id, requester, folder, version: this.#version })
+  }
+
+  #hear(id: string, running: Running, message: FromChild): void {
+    if ('planned' in message) {
+      running.exclusive = message.planned.exclusive
+      this.#grantTurns()
+    } else if ('said' in message) {
+      const { name, words } = message.said
+      const to = stateOf(name)
+      if (to === undefined) this.#put({ ...this.get(id), message: words })
+      else this.#change(id, { to }, { message: words })
+    } else if ('live' in message) {
+      this.#events.live(this.get(id), message.live)
+    }
+  }
+
+  /** Who planned first goes first; what is held by one that captures is waited for. */
+  #grantTurns(): void {
+    const all = [...this.#running.values()]
+    const held = new Set(all.filter(each => each.hasTurn).flatMap(each => each.exclusive ?? []))
+    for (const each of all) {
+      if (each.hasTurn || each.exclusive === undefined) continue
+      if (each.exclusive.some(key => held.has(key))) continue
+      each.hasTurn = true
+      for (const key of each.exclusive) held.add(key)
+      send(each.child, { go: true })
+    }
+  }
+
+  /** The child has ended: its result says how, or `silent` is what is known. */
+  #conclude(id: string, silent: ProfilerError): void {
+    const result = this.#store.readResult(id)
+    const endedAt = new Date().toISOString()
+    if (result === undefined) this.#fail(id, silent)
+    else if ('problem' in result) {
+      this.#change(id, { to: 'failed', problem: result.problem }, { endedAt })
+    } else {
+      this.#change(id, { to: 'finished', receipt: result.receipt }, { endedAt })
+    }
+    const over = [...this.#sessions.values()].filter(({ state }) => isOver(state))
+    for (const gone of this.#store.prune(over, this.#limits.maxDiskBytes)) {
+      this.#sessions.delete(gone)
+    }
+  }
+
+  /** A capture of a daemon that is gone: its child may still be publishing, or it ended with it. */
+  #recover({ id, child }: Session): void {
+    const isAlive =
+      child !== undefined && attempted(() => readStat(child.pid))?.startTicks === child.startTicks
+    if (!isAlive) {
+      this.#conclude(id, new ProfilerError('SP_CAPTURE_DIED', 'the capture ended with the daemon'))
+      return
+    }
+    const look = setInterval(() => {
+      if (attempted(() => readStat(child.pid))?.startTicks === child.startTicks) return
+      clearInterval(look)
+      this.#conclude(id, new ProfilerError('SP_CAPTURE_DIED', 'the capture ended without a result'))
+    }, orphanLookMs)
+  }
+
+  #fail(id: string, error: ProfilerError): void {
+    const endedAt = new Date().toISOString()
+    this.#change(id, { to: 'failed', problem: problemOf(error) }, { endedAt })
+  }
+
+  #change(id: string, change: Change, more: Partial<Session>): void {
+    const session = this.get(id)
+    this.#put({ ...session, ...more, state: next(session.state, change) })
+  }
+
+  #put(session: Session): void {
+    this.#store.save(session)
+    this.#sessions.set(session.id, session)
+    this.#events.changed(session)
+  }
+}
+
+const maxSaid = 4096
+const orphanLookMs = 500
+
+/** What the pipeline says, as a state; undefined for what is said within one. */
+function stateOf(said: string): 'capturing' | 'publishing' | undefined {
+  return said === 'capturing' || said === 'publishing' ? said : undefined
+}
+
+function died(code: number | null, signal: string | null, said: string): ProfilerError {
+  const how = signal === null ? `exit code ${code}` : signal
+  const facts = said.trim() === '' ? {} : { 'it said': said.trim().split('\n').slice(-5) }
+  return new ProfilerError('SP_CAPTURE_DIED', `the process that captured ended with ${how}`, {
+    facts,
+  })
+}
+
+function send(child: Forked, message: ToChild): void {
+  // It may end at any moment; that it did is heard by its exit.
+  if (child.connected) child.send(message, () => {})
+}
+
+function digest(value: unknown): string {
+  return createHash('sha256').update(JSON.stringify(value)).digest('hex')
+}
