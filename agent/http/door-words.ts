@@ -7,6 +7,8 @@ import type { Counted } from './metrics.ts'
 export const settingsVariable = 'SP_DAEMON'
 
 export interface DaemonSettings {
+  /** The file that our programs are started from. */
+  readonly program: string
   readonly settings: Settings
   /** The folder that is ours alone. */
   readonly state: string

@@ -43,7 +43,7 @@ let notBeforeMs = 0
 let isEnding = false
 const listeners: net.Server[] = []
 
-try {
+async function open(): Promise<void> {
   // The folder lets nobody else in, so the socket needs no mode of its own.
   fs.rmSync(socketPath, { force: true })
   await listen({ path: socketPath }, false)
@@ -57,17 +57,22 @@ try {
     listen: settings.listen,
     ...(settings.tlsListen !== undefined && { tlsListen: settings.tlsListen }),
   })
-} catch (error) {
+}
+
+open().catch(error => {
   const {
     code = '',
     address = socketPath,
     port,
-  } = error as NodeJS.ErrnoException & { address?: string; port?: number }
-  say('error', `${address}${port === undefined ? '' : `:${port}`} cannot be listened on: ${code}`, {
-    code: 'SP_LISTEN_FAILED',
-  })
+  } = error as {
+    code?: string
+    address?: string
+    port?: number
+  }
+  const where = `${address}${port === undefined ? '' : `:${port}`}`
+  say('error', `${where} cannot be listened on: ${code}`, { code: 'SP_LISTEN_FAILED' })
   process.exit(1)
-}
+})
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => end(signal))
 if (settings.until !== undefined) endAt(settings.until)
@@ -115,7 +120,7 @@ function house(): Child | undefined {
   if (isEnding || performance.now() < notBeforeMs) return undefined
   const env = { [settingsVariable]: JSON.stringify({ ...daemon, counted }) }
   const started: Child = {
-    process: forkSelf('house', { env }),
+    process: forkSelf('house', { program: daemon.program, env }),
     startedMs: performance.now(),
     given: 0,
   }

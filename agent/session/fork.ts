@@ -14,12 +14,14 @@ export type Forked = ChildProcess & { readonly pid: number }
  */
 export function forkSelf(
   role: 'house' | 'capture',
-  { env = {}, stderr = 'inherit' }: { env?: Record<string, string>; stderr?: 'inherit' | 'pipe' },
+  {
+    program = process.argv[1]!,
+    env = {},
+    stderr = 'inherit',
+  }: { program?: string; env?: Record<string, string>; stderr?: 'inherit' | 'pipe' },
 ): Forked {
-  return fork(process.argv[1]!, [`@${role}`], {
+  return fork(program, [`@${role}`], {
     env: { ...process.env, ...env },
     stdio: ['ignore', 'ignore', stderr, 'ipc'],
-    // What keeps an idle door small would make a capture slow.
-    execArgv: process.execArgv.filter(flag => !flag.startsWith('--door')),
   }) as Forked
 }
