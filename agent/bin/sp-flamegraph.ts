@@ -8,7 +8,7 @@
 const role = process.argv[2]
 if (role === '@door') await import('../http/door.ts')
 else if (role === '@house') await import('../http/house.ts')
-else if (role === '@capture') await import('../session/capture-child.ts')
+else if (role === '@capture') await import('./capture.ts')
 else await import('../cli/main.ts')
 
 export {}

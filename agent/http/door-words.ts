@@ -22,7 +22,7 @@ export type ToHouse =
   /** With the connection itself; `head` is what was read of it, base64. */
   | { readonly connection: { readonly head: string; readonly isTls: boolean } }
   | { readonly drain: true }
-  | { readonly go: true }
+  | { readonly leave: true }
 
 export type FromHouse = {
   readonly leaving: {

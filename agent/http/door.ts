@@ -130,7 +130,7 @@ function house(): Child | undefined {
     // A connection is on its way to it: it will ask again.
     if (leaving.given !== started.given && !isEnding) return
     if (child === started) child = undefined
-    started.process.send({ go: true } satisfies ToHouse, () => {})
+    started.process.send({ leave: true } satisfies ToHouse, () => {})
   })
   started.process.on('error', error =>
     say('error', 'the house cannot be started', { reason: error.message }),

@@ -1,7 +1,7 @@
 // The house behind the door: TLS, fastify, sessions. It is started for the first
 // byte of a connection, and leaves when a minute has passed without work.
 //
-//     door → house   settings (in the environment), counted, connections, drain, go, stay
+//     door → house   settings (in the environment), counted, connections, drain, leave
 //     house → door   leaving, with how many connections it was given and what it has counted
 //
 // The trap: a connection may be on its way when it wants to leave. So it says how
@@ -59,7 +59,7 @@ process.on('message', (message: ToHouse, socket?: Socket) => {
     if (server === undefined) early.push(each)
     else server.take(...each)
   } else if ('drain' in message) void drain()
-  else if ('go' in message) process.exit(0)
+  else if ('leave' in message) process.exit(0)
 })
 // The door was killed: what is captured is still to be published, and nobody else will come.
 process.on('disconnect', () => void drain())

@@ -26,7 +26,7 @@ export type ToChild =
       readonly version: string
     }
   /** What it holds for itself alone is free. */
-  | { readonly go: true }
+  | { readonly turn: true }
   | { readonly stop: true }
   | { readonly discard: true }
 

@@ -225,7 +225,7 @@ export class Sessions {
       if (each.exclusive.some(key => held.has(key))) continue
       each.hasTurn = true
       for (const key of each.exclusive) held.add(key)
-      send(each.child, { go: true })
+      send(each.child, { turn: true })
     }
   }
 

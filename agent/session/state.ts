@@ -17,6 +17,9 @@ export interface Problem {
   readonly facts: ProfilerError['facts']
 }
 
+/** What the child that captured leaves behind. */
+export type CaptureResult = { readonly receipt: PlainReceipt } | { readonly problem: Problem }
+
 export type State =
   | { readonly name: 'queued' }
   | { readonly name: 'planning' }

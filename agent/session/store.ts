@@ -12,8 +12,8 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { ensurePrivate } from '../publish/private-folder.ts'
-import type { CaptureResult } from './capture-child.ts'
 import type { Session } from './sessions.ts'
+import type { CaptureResult } from './state.ts'
 
 // A receipt has some 20 KB, a session 2 KB.
 const maxFileBytes = 4 << 20

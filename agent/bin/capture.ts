@@ -6,12 +6,10 @@
 // it has: the house that asked may be dead, the incident is not over.
 
 import { record } from '../pipeline.ts'
-import { type PlainReceipt, plainReceipt } from '../publish/receipt.ts'
-import type { FromChild, ToChild } from './ask.ts'
-import { type Problem, problemOf } from './state.ts'
-import { writeResult } from './store.ts'
-
-export type CaptureResult = { readonly receipt: PlainReceipt } | { readonly problem: Problem }
+import { plainReceipt } from '../publish/receipt.ts'
+import type { FromChild, ToChild } from '../session/ask.ts'
+import { type CaptureResult, problemOf } from '../session/state.ts'
+import { writeResult } from '../session/store.ts'
 
 // What capturing, naming and publishing take beyond the duration: with a store that does not answer,
 // minutes. A child that is still there then hangs.
@@ -30,7 +28,7 @@ process.on('disconnect', () => {
 })
 process.on('message', (message: ToChild) => {
   if ('ask' in message) void run(message)
-  else if ('go' in message) turn.resolve()
+  else if ('turn' in message) turn.resolve()
   else if ('discard' in message) discard.abort()
   if ('stop' in message || 'discard' in message) {
     stop.abort()
