@@ -18,9 +18,15 @@ import type { Identity } from '../session/ask.ts'
 export interface Doorkeeper {
   /** @throws {ProfilerError} `SP_UNAUTHENTICATED`, `SP_FORBIDDEN` */
   admit(request: FastifyRequest, needed: Role): Identity
+  /**
+   * The cookie by which a browser may look.
+   *
+   * @throws {ProfilerError} `SP_UNAUTHENTICATED` for any other token
+   */
+  cookieFor(token: string): string
 }
 
-export const cookieName = 'sp_token'
+const cookieName = 'sp_token'
 
 const ranks: Readonly<Record<Role, number>> = { viewer: 0, capturer: 1, admin: 2 }
 
@@ -43,6 +49,11 @@ export function doorkeeper(clients: Readonly<Record<string, Role>>, token: strin
     throw unauthenticated('no token was given')
   }
   return {
+    cookieFor(given) {
+      if (!isSame(given, token)) throw unauthenticated('the token is wrong')
+      // Strict: no page of another site makes the browser send it.
+      return `${cookieName}=${token}; HttpOnly; SameSite=Strict; Path=/`
+    },
     admit(request, needed) {
       const identity = identify(request, needed)
       if (ranks[identity.role] >= ranks[needed]) return identity

@@ -75,8 +75,10 @@ const limits = {
   budget: { maxBytes: settings.maxMemory * 1e6, maxCpuShare: settings.maxCpu / 100 },
 }
 const sessions = new Sessions(store, limits, { changed, live }, version())
+const token = fs.readFileSync(tokenFile, 'utf8').trim()
 const house: House = {
   settings,
+  doorkeeper: doorkeeper(settings.clients, token),
   sessions,
   hub,
   metrics,
@@ -88,8 +90,7 @@ const house: House = {
   doctor: async query => (await import('./look.ts')).lookAsDoctor(query, settings),
 }
 const tls = settings.tlsListen === undefined ? undefined : readTls(settings as TlsFiles)
-const token = fs.readFileSync(tokenFile, 'utf8').trim()
-server = await startServer(house, doorkeeper(settings.clients, token), tls)
+server = await startServer(house, tls)
 if (tls !== undefined) reloadTls(settings as TlsFiles, tls, server.secure!)
 metrics.count('house_starts_total', {})
 for (const each of early) server.take(...each)

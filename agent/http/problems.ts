@@ -4,6 +4,8 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { errorKinds, ProfilerError } from '../errors.ts'
 import { log } from '../log.ts'
 import type { Problem } from '../session/state.ts'
+import { isTls } from './authorize.ts'
+import { loginHtml, pagePolicy } from './page.ts'
 import type { ProblemBody } from './wire.ts'
 
 export const problemType = 'application/problem+json'
@@ -35,6 +37,13 @@ export function answerError(error: unknown, request: FastifyRequest, reply: Fast
     reply.header('retry-after', String(retryAfterSeconds))
   }
   if (known.status === 401) reply.header('www-authenticate', 'Bearer')
+  // A browser that has no token yet is asked for it.
+  const isPage = request.url === '/' && request.headers.accept?.includes('text/html') === true
+  if (known.status === 401 && isPage && !isTls(request.raw.socket)) {
+    reply.code(401).type('text/html; charset=utf-8').header('content-security-policy', pagePolicy)
+    reply.send(loginHtml)
+    return
+  }
   reply
     .code(known.status)
     .type(problemType)

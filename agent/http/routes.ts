@@ -4,6 +4,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Role } from '../config-serve.ts'
 import { type ErrorCode, ProfilerError } from '../errors.ts'
+import { viewerScriptSha256 } from '../render/viewer.ts'
 import type { Identity } from '../session/ask.ts'
 import { isOver } from '../session/state.ts'
 import { readAsk } from './ask.ts'
@@ -20,6 +21,7 @@ import {
   diagnosis,
   doctorQuery,
   idempotencyKey,
+  loginForm,
   type Schema,
   targets,
   wrongness,
@@ -108,6 +110,21 @@ export const routes: readonly Route[] = [
     handle({ reply }) {
       reply.header('content-security-policy', pagePolicy)
       return pageHtml
+    },
+  },
+  {
+    method: 'POST',
+    path: '/login',
+    summary:
+      'Takes the token of a form, for a browser on loopback, and gives a cookie that may look',
+    role: undefined,
+    body: loginForm,
+    answer: { status: 303, type: 'text/plain; charset=utf-8' },
+    errors: ['SP_UNAUTHENTICATED', 'SP_REQUEST_TOO_LARGE', 'SP_MEDIA_TYPE'],
+    handle({ house, body, reply }) {
+      const { token } = loginForm.parse(body)
+      reply.header('set-cookie', house.doorkeeper.cookieFor(token)).header('location', '/')
+      return ''
     },
   },
   {
@@ -223,7 +240,10 @@ export const routes: readonly Route[] = [
       if (bytes === undefined) {
         throw new ProfilerError('SP_CAPTURE_UNKNOWN', 'the capture has no such file')
       }
-      reply.type(typeOf(name)).header('content-security-policy', artefactPolicy)
+      reply
+        .type(typeOf(name))
+        .header('content-security-policy', artefactPolicy)
+        .header('x-frame-options', 'SAMEORIGIN')
       return bytes
     },
   },
@@ -244,8 +264,13 @@ export const routes: readonly Route[] = [
 ]
 
 // The picture's own script may run, and nothing else: no origin of ours is lent to it.
-const artefactPolicy =
-  "sandbox allow-scripts; default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'"
+const artefactPolicy = [
+  'sandbox allow-scripts',
+  "default-src 'none'",
+  "style-src 'unsafe-inline'",
+  `script-src 'sha256-${viewerScriptSha256}'`,
+  "frame-ancestors 'self'",
+].join('; ')
 
 const types: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',

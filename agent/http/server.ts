@@ -11,7 +11,7 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { ProfilerError } from '../errors.ts'
 import { type Doorkeeper, isTls } from './authorize.ts'
 import type { House } from './house-parts.ts'
@@ -48,11 +48,7 @@ const strictHeaders: Readonly<Record<string, string>> = {
   'cross-origin-resource-policy': 'same-origin',
 }
 
-export async function startServer(
-  house: House,
-  doorkeeper: Doorkeeper,
-  tls: TlsMaterial | undefined,
-): Promise<Server> {
+export async function startServer(house: House, tls: TlsMaterial | undefined): Promise<Server> {
   const options: http.ServerOptions = {
     headersTimeout: headersMs,
     requestTimeout: requestMs,
@@ -85,7 +81,7 @@ export async function startServer(
       return plain
     },
   })
-  addRoutes(app, house, doorkeeper)
+  addRoutes(app, house)
   await app.ready()
   const open = new Set<Socket>()
   for (const server of [plain, secure]) {
@@ -126,7 +122,7 @@ export async function startServer(
   }
 }
 
-function addRoutes(app: FastifyInstance, house: House, doorkeeper: Doorkeeper): void {
+function addRoutes(app: FastifyInstance, house: House): void {
   app.setErrorHandler(answerError)
   app.setNotFoundHandler(request => {
     throw new ProfilerError('SP_ROUTE_UNKNOWN', `there is no ${request.method} of this path`)
@@ -139,10 +135,20 @@ function addRoutes(app: FastifyInstance, house: House, doorkeeper: Doorkeeper): 
   })
   // A body of anything else is a form of another site's page, or a mistake.
   app.removeContentTypeParser('text/plain')
-  for (const route of routes) addRoute(app, route, house, doorkeeper)
+  app.addContentTypeParser(
+    'application/x-www-form-urlencoded',
+    { parseAs: 'string' },
+    // Of the page's form only: any other would be a form of another site's page.
+    async (request: FastifyRequest, text: string) => {
+      if (request.routeOptions.url === '/login')
+        return Object.fromEntries(new URLSearchParams(text))
+      throw new ProfilerError('SP_MEDIA_TYPE', 'the body is not JSON')
+    },
+  )
+  for (const route of routes) addRoute(app, route, house)
 }
 
-function addRoute(app: FastifyInstance, route: Route, house: House, doorkeeper: Doorkeeper): void {
+function addRoute(app: FastifyInstance, route: Route, house: House): void {
   const { method, path, role, answer } = route
   app.route({
     method,
@@ -167,7 +173,7 @@ function addRoute(app: FastifyInstance, route: Route, house: House, doorkeeper: 
   })
   function admit(request: Parameters<Doorkeeper['admit']>[0]) {
     try {
-      return doorkeeper.admit(request, role!)
+      return house.doorkeeper.admit(request, role!)
     } catch (error) {
       const code = error instanceof ProfilerError ? error.code : 'SP_INTERNAL'
       const from = isTls(request.raw.socket) ? 'tls' : 'local'

@@ -98,6 +98,9 @@ export const doctorQuery = z.strictObject({
   mode: z.enum(modes).optional(),
 })
 
+/** Of the page's form, by which a browser gives the token. */
+export const loginForm = z.strictObject({ token: z.string().min(1).max(200) })
+
 // As a header may hold it, and a log: visible ASCII.
 export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected visible ASCII')
 
