@@ -6,6 +6,9 @@
 const $ = id => document.getElementById(id)
 const listMs = 5000
 const pictureMs = 2000
+// As `sp-flamegraph` alone shows them.
+const busyShare = 0.05
+const fewest = 8
 const running = new Map()
 
 function element(name, text, properties = {}) {
@@ -151,9 +154,12 @@ async function look() {
   $('look').disabled = true
   try {
     const { targets } = await get('/v1/targets')
+    const busy = targets.filter(({ cpuShare }) => cpuShare >= busyShare)
+    const shown = busy.length > 0 ? busy : targets.slice(0, fewest)
     $('targets-table').hidden = false
+    $('idle').textContent = `and ${targets.length - shown.length} that use less`
     $('targets').replaceChildren(
-      ...targets.map(target => {
+      ...shown.map(target => {
         const command = target.blocked ?? `sp-flamegraph record ${target.pid}`
         return row(
           String(target.pid),
