@@ -7,7 +7,8 @@
 // is first seen and kept open, first as the very inode that is mapped
 // (map_files), else as the program that runs (exe) or by its path in the
 // target's root, if the inode or the build-id agrees. What agrees in neither
-// stays without names.
+// stays without names. A living target's debug files are opened with it: they may
+// be the only names of a library, and lie in the same root.
 
 import fs from 'node:fs'
 import { systemCode } from '../errors.ts'
@@ -24,16 +25,19 @@ import {
   readStat,
   rootOf,
 } from '../target/procfs.ts'
+import { debugFileCandidates } from './debug-files.ts'
 import { buildIdOf, readElf } from './elf.ts'
 import type { Bytes } from './symbols.ts'
 
 export interface ModuleFiles {
-  /** Opens the module's file now, if it has one, so that it outlives the target. */
+  /** Opens the module's file now, if it has one, and its debug files, so that they outlive the target. */
   hold(module: Module): void
   /** The file's bytes, or why there are none. */
   bytesOf(module: Module): Bytes | UnknownReason
+  /** What lies where a debug file of the module may be; whether it is the right one is the caller's to check. */
+  openDebug(module: Module, path: string): Bytes | undefined
   /**
-   * Another file of the same root, such as a debug file or a perf map; undefined if there is none.
+   * Another file of the same root, such as a perf map; undefined if there is none.
    *
    * @param owner only if it belongs to this user, or to root
    */
@@ -43,6 +47,8 @@ export interface ModuleFiles {
 
 // A process may map some thousand libraries (Python extensions); the usual limit of open files is 1,024.
 const maxHeld = 900
+// Few programs have any. A hostile one may have a hundred thousand files that look so.
+const maxDebug = 300
 
 /**
  * @param target the process that is captured; without one (a file is rendered) paths are those of
@@ -53,7 +59,8 @@ export function moduleFiles(target?: number): ModuleFiles {
   const held = new Map<string, { fd: number; bytes: Bytes } | UnknownReason>()
   const mapsOf = new Map<number, Mapping[]>()
   const others = new Map<string, { fd: number; bytes: Bytes }>()
-  const isRoom = () => held.size + others.size < maxHeld
+  const debug = new Map<string, { fd: number; bytes: Bytes }>()
+  const isRoom = () => held.size + others.size + debug.size < maxHeld
 
   function hold(module: Module): { bytes: Bytes } | UnknownReason {
     const key = fileKey(module)
@@ -61,8 +68,38 @@ export function moduleFiles(target?: number): ModuleFiles {
     if (entry === undefined) {
       entry = isRoom() ? openModule(module) : 'file unreadable'
       held.set(key, entry)
+      if (isLiving && typeof entry !== 'string') holdDebug(module, entry.bytes)
     }
     return entry
+  }
+
+  function holdDebug(module: Module, bytes: Bytes): void {
+    try {
+      for (const { path } of debugFileCandidates(readElf(bytes), module.path)) {
+        openDebug(module, path)
+      }
+    } catch {
+      // What is wrong with the file is said when its names are read.
+    }
+  }
+
+  /** Opened once for all processes that map the file: a child's root is gone as soon as the child is. */
+  function openDebug(module: Module, path: string): Bytes | undefined {
+    const key = `${fileKey(module)}:${path}`
+    const known = debug.get(key)
+    if (known !== undefined) return known.bytes
+    for (const pid of new Set([module.pid, target])) {
+      if (!isRoom() || debug.size >= maxDebug) return undefined
+      try {
+        const fd = openBeneath(isLiving ? rootOf(pid!) : '/', path)
+        const opened = { fd, bytes: fileBytes(fd) }
+        debug.set(key, opened)
+        return opened.bytes
+      } catch {
+        // Most files have none there.
+      }
+    }
+    return undefined
   }
 
   function openModule(module: Module): { fd: number; bytes: Bytes } | UnknownReason {
@@ -177,6 +214,7 @@ export function moduleFiles(target?: number): ModuleFiles {
       const entry = hold(module)
       return typeof entry === 'string' ? entry : entry.bytes
     },
+    openDebug,
     open(pid, path, owner) {
       const key = `${pid}:${path}`
       const known = others.get(key)
@@ -198,7 +236,7 @@ export function moduleFiles(target?: number): ModuleFiles {
     },
     close() {
       for (const entry of held.values()) if (typeof entry !== 'string') fs.closeSync(entry.fd)
-      for (const { fd } of others.values()) fs.closeSync(fd)
+      for (const { fd } of [...others.values(), ...debug.values()]) fs.closeSync(fd)
     },
   }
 }

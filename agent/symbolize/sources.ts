@@ -102,7 +102,7 @@ export function nameSources(files: ModuleFiles): NameSources {
     if (typeof bytes === 'string') return nothing(bytes)
     const symbols = elfSymbols(bytes, {
       module,
-      openDebug: path => files.open(module.pid, path),
+      openDebug: path => files.openDebug(module, path),
     })
     const { sources, problems, fileBuildId } = symbols
     return { symbols, used: { module: module.path, sources }, problems, buildId: fileBuildId }
