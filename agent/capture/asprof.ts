@@ -12,8 +12,7 @@ import { ReadableStream } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProfilerError } from '../errors.ts'
 import type { AsprofCapture } from '../runtimes/runtime.ts'
-import { checkSame, type Target, targetOf } from '../target/find.ts'
-import { readStat } from '../target/procfs.ts'
+import { isRunning, type Target, targetOf } from '../target/find.ts'
 import { busy, openProfiler, type Profiler } from './asprof-library.ts'
 import {
   type CaptureEnd,
@@ -131,7 +130,7 @@ async function run(
   const endMs = startedMs + durationMs
   let nextDumpMs = startedMs + dumpsAtMs[0]!
   let trouble: Error | undefined
-  while (monotonicMs() < endMs && !asked.aborted && isAlive(target)) {
+  while (monotonicMs() < endMs && !asked.aborted && isRunning(target)) {
     const pause = Math.min(aliveEveryMs, endMs - monotonicMs())
     await sleep(Math.max(0, pause), undefined, { signal: asked }).catch(() => {})
     // The last one is not far then, and has all of this.
@@ -143,7 +142,7 @@ async function run(
     nextDumpMs = startedMs + (dumpsAtMs[dumps] ?? monotonicMs() - startedMs + dumpEveryMs)
   }
   const endedMs = monotonicMs()
-  const isGone = !isAlive(target)
+  const isGone = !isRunning(target)
   if (!isGone) {
     await stop(profiler)
     if (!signals.discard.aborted) {
@@ -153,7 +152,7 @@ async function run(
       )
     }
   }
-  if (dumps === 0 && trouble !== undefined && isAlive(target)) throw trouble
+  if (dumps === 0 && trouble !== undefined && isRunning(target)) throw trouble
   return {
     exitCode: 0,
     signal: undefined,
@@ -170,15 +169,6 @@ async function run(
         : [
             `The last dump is missing, and with it up to ${dumpEveryMs / 1000} s: ${trouble.message}.`,
           ],
-  }
-}
-
-function isAlive(target: Target): boolean {
-  try {
-    checkSame(target)
-    return !/[ZX]/.test(readStat(target.pid).state)
-  } catch {
-    return false
   }
 }
 

@@ -42,6 +42,16 @@ export function checkSame({ pid, startTicks }: Target): void {
   }
 }
 
+/** Whether it has not ended yet, its pid gone, a zombie's or another's. */
+export function isRunning(target: Target): boolean {
+  try {
+    checkSame(target)
+    return !/[ZX]/.test(readStat(target.pid).state)
+  } catch {
+    return false
+  }
+}
+
 /** The only busy candidate, or undefined if a person has to choose. */
 export function onlyBusy(candidates: readonly Candidate[]): Candidate | undefined {
   const busy = candidates.filter(isBusy)

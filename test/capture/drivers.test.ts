@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, test } from 'vitest'
 import type { Capture } from '../../agent/capture/capture.ts'
 import { startCapture } from '../../agent/capture/drivers.ts'
-import type { Tool } from '../../agent/runtimes/runtime.ts'
+import type { CaptureDescription, Tool } from '../../agent/runtimes/runtime.ts'
 import { listPids, readArguments } from '../../agent/target/procfs.ts'
 import { compile, missing, start, startPython } from '../apps/apps.ts'
 import { startRuby } from '../apps/scripts.ts'
@@ -126,4 +126,43 @@ describeLive.each(cases)('%s', (tool, startTarget) => {
     expect(profilersOf(pid)).toEqual([])
     expect(fs.existsSync(`/proc/${pid}`)).toBe(true)
   })
+})
+
+describe.skipIf(missing('setpriv', 'sleep').length > 0)('a tool that fails without a word', () => {
+  const silent = path.join(import.meta.dirname, '../apps/fails-silently')
+  const tools = {
+    perf: { callGraph: 'fp' },
+    'py-spy': { withIdle: false, pause: false },
+    rbspy: { mode: 'cpu', pause: false },
+    phpspy: {},
+  } as const
+
+  async function failure(tool: keyof typeof tools, pid: number): Promise<unknown> {
+    const usual = { tool, toolPath: silent, pid, mode: 'cpu', hertz: 99, durationMs: 1000 }
+    const description = { ...usual, ...tools[tool] } as unknown as CaptureDescription
+    const capture = await startCapture(description, { stop: never, discard: never })
+    const [read, ended] = await Promise.allSettled([bytesOf(capture), capture.ended])
+    // Those that read a file at the end have nothing to give either.
+    if (read.status === 'rejected') expect(read.reason.code).toBe(reasonOf(ended).code)
+    return reasonOf(ended)
+  }
+
+  function reasonOf(ended: PromiseSettledResult<unknown>) {
+    if (ended.status === 'fulfilled') throw new Error('it did not fail')
+    return ended.reason
+  }
+
+  test.for(Object.keys(tools) as (keyof typeof tools)[])(
+    'as %s may, is to blame only while its target lives',
+    async tool => {
+      const target = start('sleep', ['60'])
+      expect(await failure(tool, target.pid)).toMatchObject({ code: 'SP_TOOL_FAILED' })
+      const failing = failure(tool, target.pid)
+      target.kill('SIGKILL')
+      expect(await failing).toMatchObject({
+        code: 'SP_TARGET_GONE',
+        message: expect.stringContaining(`process ${target.pid} has ended`),
+      })
+    },
+  )
 })
