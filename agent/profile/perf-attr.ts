@@ -46,7 +46,7 @@ export interface SampleFormat {
 export interface PerfAttr {
   readonly name: string
   readonly type: string
-  /** What the kernel was asked for: one of the two. */
+  /** What the kernel was asked for: one of the two, or neither where the rate is one that no kernel gives. */
   readonly hertz?: number
   readonly period?: number
   /** What a period counts. */
@@ -82,7 +82,7 @@ export function readAttr(bytes: Buffer, offset: number): PerfAttr {
   return {
     name: nameOf(type, config),
     type: typeNames[type] ?? `pmu ${type}`,
-    ...(flags & attrFlag.freq ? { hertz: rate } : { period: rate }),
+    ...((flags & attrFlag.freq) === 0 ? { period: rate } : rate <= fastestHertz && { hertz: rate }),
     unit: isTime ? 'nanoseconds' : 'count',
     maxStack: attr.readUInt16LE(108) || defaultMaxStack,
     isUserOnly: (flags & attrFlag.excludeKernel) !== 0,
@@ -102,6 +102,10 @@ export function attrSize(bytes: Buffer): number {
 // PERF_ATTR_SIZE_VER0, and the last field that we read: sample_max_stack ends at 112.
 const oldestSize = 64
 const newestSize = 112
+
+// The kernel allows 100,000 unless its perf_event_max_sample_rate was raised, and its timers do not go
+// below 10 µs. A higher rate is the word of a damaged attribute, and quality would believe it.
+const fastestHertz = 1_000_000
 
 // /proc/sys/kernel/perf_event_max_stack, unless the attribute asks for less.
 const defaultMaxStack = 127

@@ -9,7 +9,7 @@ export interface PerfEventSummary {
   readonly name: string
   /** `software`, `hardware`, `tracepoint`… */
   readonly type: string
-  /** What was asked for: a rate, or a sample every so many. */
+  /** What was asked for: a rate, or a sample every so many; neither where that cannot be. */
   readonly hertz: number | undefined
   readonly period: number | undefined
   readonly isUserOnly: boolean
@@ -119,6 +119,10 @@ export function reportSummary(
     [
       summary.deferredStacks > 0,
       `${summary.deferredStacks} user stacks were recorded apart from their samples (--call-graph fp,defer), which is not read: they are missing.`,
+    ],
+    [
+      summary.events.some(({ hertz, period }) => hertz === undefined && period === undefined),
+      'The recording says a sampling rate that no kernel gives: how many samples there should be is not known.',
     ],
     [
       summary.throttles > 0,

@@ -23,6 +23,12 @@ test('a rate and a period are told apart', () => {
   expect(readAttr(attr({ ...usual, freq: false, period: 1000 }), 0)).toMatchObject({ period: 1000 })
 })
 
+test.for([1_000_001, 10 ** 18])('a rate of %i is none that a kernel gives', rate => {
+  const read = readAttr(attr({ ...usual, freq: true, period: rate }), 0)
+  expect(read.hertz).toBe(undefined)
+  expect(read.period).toBe(undefined)
+})
+
 test('an attribute of the first version is short, and its size may be 0', () => {
   const first = attr({ ...usual, size: 0 }).subarray(0, 64)
   expect(readAttr(first, 0)).toMatchObject({ name: 'cpu-clock', maxStack: 127 })

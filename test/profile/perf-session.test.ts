@@ -33,6 +33,13 @@ test('throttling and switches are counted', async () => {
   expect(profile.notes.join()).toMatch(/throttled the sampling 2 times/)
 })
 
+test('a rate that no kernel gives is not believed, and it is said', async () => {
+  const damaged = event({ ...usual, freq: true, period: 10 ** 18 }, 7)
+  const { profile, summary } = await reading(pipe([sample()], [damaged]))
+  expect(summary.events[0]!.hertz).toBe(undefined)
+  expect(profile.notes.join()).toMatch(/a sampling rate that no kernel gives/)
+})
+
 test('records of unknown kinds are passed over and counted, known ones are not', async () => {
   const known = [8, 11, 12, 16, 18, 19, 20, 21, 65, 69, 70, 72, 73, 74, 75, 76, 77, 79, 82, 84]
   const { profile, summary } = await reading(
