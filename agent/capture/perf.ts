@@ -126,7 +126,7 @@ function perfError({ pid }: PerfCapture, end: ToolEnd): ProfilerError {
   ) {
     return new ProfilerError(
       'SP_NOT_PERMITTED',
-      `the kernel does not let perf sample process ${pid}: grant the capability PERFMON, or run as root`,
+      `the kernel does not let perf sample process ${pid}: grant the capability PERFMON${process.getuid?.() === 0 ? '' : ', or run as root'}`,
       { facts: { stderr: said } },
     )
   }

@@ -48,13 +48,25 @@ export function capabilityGrant(capability: string, privileges: Privileges): str
     : `add the capability ${capability} and run as uid 0`
 }
 
+/** To be who the target is, as far as we are not; undefined where we are. */
+export function identityGrant(facts: ProcessFacts, { uid, gid }: Privileges): string | undefined {
+  const lacking = [
+    ...(uid === facts.uid ? [] : [`uid ${facts.uid}`]),
+    ...(gid === facts.gid ? [] : [`gid ${facts.gid}`]),
+  ]
+  return lacking.length === 0 ? undefined : `run as ${lacking.join(' and ')}`
+}
+
+/** One way or another, of those that there are. */
+export function either(...ways: readonly (string | undefined)[]): string {
+  return ways.filter(way => way !== undefined).join(', or ')
+}
+
 /** To be who the target is, which needs no capability, or to have the one. */
 function identityOr(facts: ProcessFacts, capability: string, privileges: Privileges): string {
   const add = capabilityGrant(capability, privileges)
   // Root looks into root only where it has every capability that the other one has.
-  if (facts.uid === 0) return add
-  const group = privileges.gid === facts.gid ? '' : ` and gid ${facts.gid}`
-  return `run as uid ${facts.uid}${group}, or ${add}`
+  return facts.uid === 0 ? add : either(identityGrant(facts, privileges), add)
 }
 
 function reason(

@@ -11,6 +11,7 @@
 import { type Elf, sectionBytes } from '../symbolize/elf.ts'
 import { findDiagnosticsSocket } from '../target/diagnostics-socket.ts'
 import type { ProcessFacts } from '../target/facts.ts'
+import { either, identityGrant } from './attach.ts'
 import { degraded, perfCapture, perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, Obstacle, Privileges, Runtime } from './runtime.ts'
 
@@ -95,7 +96,8 @@ function switchedOffBy(facts: ProcessFacts): string | undefined {
 function socketObstacles(facts: ProcessFacts, privileges: Privileges): Obstacle[] {
   const obstacles: Obstacle[] = []
   const block = (what: string, grant: string) => obstacles.push({ effect: 'blocks', what, grant })
-  const own = `run as uid ${facts.uid} and gid ${facts.gid}`
+  const own = identityGrant(facts, privileges)
+  const toFiles = privileges.uid === facts.uid ? 'capability' : 'capabilities DAC_OVERRIDE and'
   const found = findDiagnosticsSocket(facts.pid)
   found.socket?.close()
   switch (found.reason) {
@@ -103,14 +105,14 @@ function socketObstacles(facts: ProcessFacts, privileges: Privileges): Obstacle[
       if (privileges.uid !== facts.uid && !privileges.capabilities.has('DAC_OVERRIDE')) {
         block(
           `the diagnostics socket belongs to uid ${facts.uid}`,
-          `${own}, or add the capability DAC_OVERRIDE`,
+          either(own, 'add the capability DAC_OVERRIDE'),
         )
       }
       break
     case 'root not readable':
       block(
         'the files of the target may not be reached, its diagnostics socket among them',
-        `${own}, or add the capabilities SYS_PTRACE and DAC_OVERRIDE`,
+        either(own, `add the ${toFiles} SYS_PTRACE`),
       )
       break
     case 'no socket':

@@ -11,6 +11,7 @@
 import type { Mode } from '../config.ts'
 import { type Elf, sectionBytes, sectionNamed, sectionView } from '../symbolize/elf.ts'
 import type { ProcessFacts } from '../target/facts.ts'
+import { either, identityGrant } from './attach.ts'
 import { perfStrategy } from './perf-strategy.ts'
 import type { Endpoint, Obstacle, PprofCapture, Privileges, Runtime, Strategy } from './runtime.ts'
 
@@ -94,7 +95,7 @@ export const goRuntime: Runtime = {
 
 function pprofObstacles(
   facts: ProcessFacts,
-  _: Privileges,
+  privileges: Privileges,
   ask: { readonly mode: Mode },
 ): Obstacle[] {
   const obstacles: Obstacle[] = []
@@ -110,9 +111,14 @@ function pprofObstacles(
       'run in the pod of the target, which shares its network',
     )
   } else if (facts.listeners.length === 0) {
+    const serve = 'serve net/http/pprof on a port'
+    const see = either(
+      identityGrant(facts, privileges),
+      'add the capabilities SYS_PTRACE and DAC_READ_SEARCH',
+    )
     block(
       'the target listens on no TCP port that can be seen',
-      `serve net/http/pprof on a port; to see its ports, run as uid ${facts.uid}, or add SYS_PTRACE and DAC_READ_SEARCH`,
+      facts.denied.includes('fd') ? `${serve}; to see its ports, ${see}` : serve,
     )
   }
   const by = kinds.get(ask.mode)?.switchedOnBy

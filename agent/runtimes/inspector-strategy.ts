@@ -9,6 +9,7 @@
 // meets the first. Everything here is looked at before a signal is sent.
 
 import type { ProcessFacts } from '../target/facts.ts'
+import { signalObstacles } from './attach.ts'
 import { perfCapture, perfObstacles } from './perf-strategy.ts'
 import type {
   CaptureAsk,
@@ -64,7 +65,7 @@ const reachable = new Set(['127.0.0.1', '0.0.0.0', '::', '::1'])
 function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[] {
   const found: Obstacle[] = [...(perfObstaclesOf(facts, privileges, ask) ?? [])]
   const block = (what: string, grant: string) => found.push({ effect: 'blocks', what, grant })
-  const { pid, uid } = facts
+  const { pid } = facts
   if (privileges.canReadFiles && !facts.sharesNetwork) {
     block(
       `process ${pid} is in another network namespace`,
@@ -88,12 +89,7 @@ function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk)
   const openAt = openInspector(facts)
   if (openAt !== undefined) return [...found, ...obstaclesOfOpen(facts, openAt)]
 
-  if (!privileges.canSignal) {
-    block(
-      `process ${pid} may not be sent a signal`,
-      `run as uid ${uid}, or add the capability KILL`,
-    )
-  }
+  found.push(...signalObstacles(facts, privileges))
   if (optionsOf(facts).has('--disable-sigusr1')) {
     block('the process was started with --disable-sigusr1', 'start it without that option')
   } else if ((facts.caughtSignals & sigusr1) === 0n) {

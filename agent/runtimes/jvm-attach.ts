@@ -3,7 +3,13 @@
 // where it does not listen yet, to ask it to by SIGQUIT.
 
 import type { ProcessFacts } from '../target/facts.ts'
-import { capabilityGrant, filesObstacles, signalObstacles } from './attach.ts'
+import {
+  capabilityGrant,
+  either,
+  filesObstacles,
+  identityGrant,
+  signalObstacles,
+} from './attach.ts'
 import { jvmSwitch } from './jvm-facts.ts'
 import type { Obstacle, Privileges } from './runtime.ts'
 
@@ -27,10 +33,15 @@ export function connectObstacles(facts: ProcessFacts, privileges: Privileges): O
   if (connectsAsTarget(facts, privileges) && !hasAll(capabilities, ['SETUID', 'SETGID'])) {
     const takesRoot = privileges.uid === 0 && !takesOwnUserOnly(facts)
     block(
-      `the JVM runs as uid ${uid}, we as ${privileges.uid}, whom it does not let connect`,
-      takesRoot
-        ? `run as uid ${uid}, or ${capabilityGrant('DAC_OVERRIDE', privileges)}`
-        : `run as uid ${uid}, or add the capabilities SETUID and SETGID`,
+      uid === privileges.uid
+        ? `the JVM runs as gid ${facts.gid}, we as ${privileges.gid}, whom it does not let connect`
+        : `the JVM runs as uid ${uid}, we as ${privileges.uid}, whom it does not let connect`,
+      either(
+        identityGrant(facts, privileges),
+        takesRoot
+          ? capabilityGrant('DAC_OVERRIDE', privileges)
+          : 'add the capabilities SETUID and SETGID',
+      ),
     )
   }
   if (facts.kindOf(`/tmp/.java_pid${nspid}`) !== 'socket') {

@@ -8,7 +8,7 @@
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { isRefused } from './answers.ts'
-import { capabilityGrant } from './attach.ts'
+import { capabilityGrant, either, identityGrant } from './attach.ts'
 import type { CaptureAsk, Obstacle, Privileges } from './runtime.ts'
 
 export function permissionObstacles(
@@ -89,8 +89,8 @@ export function samplingRefusal(facts: ProcessFacts, privileges: Privileges): Re
     const what = isOurs
       ? `this kernel lets nobody use perf (perf_event_paranoid is ${perfEventParanoid})`
       : `the kernel does not let perf sample process ${facts.pid}`
-    const other = facts.uid === 0 || isOurs ? '' : `run as uid ${facts.uid}, or `
-    return { what, grant: `${other}${capabilityGrant('PERFMON', privileges)}` }
+    const other = facts.uid === 0 || isOurs ? undefined : identityGrant(facts, privileges)
+    return { what, grant: either(other, capabilityGrant('PERFMON', privileges)) }
   }
   const isPrivileged = [...sampling, 'SYS_PTRACE'].some(name => capabilities.has(name))
   if (facts.uid !== privileges.uid && !isPrivileged) {

@@ -4,6 +4,7 @@
 import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { attachObstacles, capabilityGrant, signalObstacles } from '../../agent/runtimes/attach.ts'
+import { runtimes } from '../../agent/runtimes/index.ts'
 import { otherProfilers, placeNotes } from '../../agent/runtimes/other-profilers.ts'
 import { permissionObstacles } from '../../agent/runtimes/perf-permission.ts'
 import type { Privileges } from '../../agent/runtimes/runtime.ts'
@@ -38,7 +39,7 @@ describe('a memory that may not be read', () => {
       'another group of the same user',
       { ...sameUser, gid: 2000 },
       {},
-      /^; run as uid 1000 and gid 1000, or add/,
+      /^; run as gid 1000, or add/,
     ],
     [
       'a capability that was added and not given',
@@ -89,6 +90,33 @@ test('a signal that may not be sent asks for KILL', () => {
     ])
   })
   expect(capabilityGrant('KILL', everything)).toBe('add the capability KILL')
+})
+
+describe.each([0, 1000])('who is uid %i, as the target is,', uid => {
+  const nobody: Privileges = {
+    ...everything,
+    ...{ uid, gid: uid, capabilities: new Set(), boundingCapabilities: new Set() },
+    ...{ canAttach: false, canOpenMemory: false, canReadFiles: false, canSignal: false },
+  }
+
+  test.for(runtimes)('is not told to become it for $name', ({ strategies }) => {
+    withFacts(process.pid, own => {
+      const facts = { ...own, uid, gid: uid, listeners: [], denied: ['fd'], elf: undefined }
+      const answers = { ...everything.answers, perfEvents: 'EACCES', perfUser: 'EACCES' } as const
+      const grants = [nobody, { ...nobody, answers }, { ...nobody, canReadFiles: true }].flatMap(
+        privileges =>
+          strategies.flatMap(strategy =>
+            strategy.modes.flatMap(mode =>
+              strategy
+                .obstacles(facts, privileges, { mode, hertz: 99, durationMs: 1000 })
+                .map(({ grant }) => grant),
+            ),
+          ),
+      )
+      expect(grants.length).toBeGreaterThan(0)
+      for (const grant of grants) expect(grant).not.toMatch(new RegExp(`run as uid ${uid}(?!\\d)`))
+    })
+  })
 })
 
 describe('perf', () => {
