@@ -84,7 +84,7 @@ export const errorKinds = {
     status: 422,
   },
   SP_FORMAT_UNKNOWN: {
-    hint: 'Give a perf.data, `perf script` text, folded, py-spy, rbspy, phpspy, pprof, cpuprofile, speedscope or nettrace file.',
+    hint: 'Give a perf.data, `perf script` text, folded, py-spy, rbspy, phpspy, pprof, cpuprofile, speedscope, nettrace or JFR file.',
     exit: 1,
     status: 415,
   },
@@ -120,6 +120,11 @@ export const errorKinds = {
   },
   SP_NETTRACE_MALFORMED: {
     hint: 'Record the trace again; if it happens twice, keep the file and report it.',
+    exit: 1,
+    status: 422,
+  },
+  SP_JFR_MALFORMED: {
+    hint: 'Dump the recording again (`jcmd PID JFR.dump`): one that is copied while it is written is not whole.',
     exit: 1,
     status: 422,
   },

@@ -107,7 +107,7 @@ Examples:
 Usage: sp-flamegraph render [options] FILE…        ("-" reads standard input)
 
 Reads perf.data, perf script text, folded stacks, py-spy raw, rbspy, phpspy, pprof, cpuprofile,
-speedscope and .NET's nettrace, also gzipped: told by content, never by name. Several files become
+speedscope, .NET's nettrace and Java's JFR, also gzipped: told by content. Several files become
 one picture. Addresses of a perf.data are named from this machine's files, where they are the ones
 that were mapped.
 

@@ -11,13 +11,11 @@
 // nanoseconds: it was asked for); and of allocations and locks the leaf is a
 // class, marked `_[i]` or `_[k]`, although nothing is inlined and no kernel ran.
 //
-// Java names are written as people write them, `java.lang.Thread.run`. What the
-// JVM numbers at run time loses its number, `Cart$$Lambda`, `GeneratedMethodAccessor`:
-// it differs from pod to pod and from start to start, and would keep equal stacks
-// apart. `$Proxy12` keeps it, for another number there is another interface.
+// Java names are written as people write them, `java.lang.Thread.run`: see `java-names.ts`.
 
 import { readFoldedLines } from './folded-lines.ts'
 import { readFrameText } from './frame-text.ts'
+import { javaName } from './java-names.ts'
 import type { Chunks } from './lines.ts'
 import type { Frame, FrameKind, ProfileBuilder } from './profile.ts'
 
@@ -66,14 +64,14 @@ function readSampled(text: string, isRoot: boolean): Frame {
   const kind = javaKinds.get(text.slice(-4))
   return kind === undefined || name === ''
     ? readFrameText(text, isRoot)
-    : { name: withoutNumbers(name.replaceAll('/', '.')), kind }
+    : { name: javaName(name.replaceAll('/', '.')), kind }
 }
 
 function readOccurred(text: string, isRoot: boolean): Frame {
   const name = text.slice(0, -4)
   // `_[k]`: an object that did not fit into the thread's own buffer. It is as Java as the others.
   return classMark.test(text) && isClass(name)
-    ? { name: withoutNumbers(name), kind: 'jit' }
+    ? { name: javaName(name), kind: 'jit' }
     : readSampled(text, isRoot)
 }
 
@@ -83,14 +81,3 @@ const classMark = /_\[[ik]\]$/
 function isClass(name: string): boolean {
   return !name.includes('/') && (!name.includes('.') || /\[\]$|^(?:[a-z_]\w*\.)+[A-Z]/.test(name))
 }
-
-/** `$$Lambda$14/0x00000008000c9440`, `$$Lambda.0x…`, `LambdaForm$MH.0x…`, `GeneratedMethodAccessor12`. */
-function withoutNumbers(name: string): string {
-  if (!numbered.test(name)) return name
-  return name
-    .replace(/\$\$Lambda\$\d+/, '$$$$Lambda')
-    .replace(/[./](?:0x)?[0-9a-f]{8,16}(?=\.|$)/, '')
-    .replace(/(\bGenerated(?:Serialization)?(?:Method|Constructor)Accessor)\d+/, '$1')
-}
-
-const numbered = /\$\$Lambda|[./](?:0x)?[0-9a-f]{8,16}(?:\.|$)|Accessor\d/

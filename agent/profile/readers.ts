@@ -6,6 +6,7 @@ import { detectCpuProfile, readCpuProfile, readThreadCpuProfile } from './cpupro
 import { toUtf8, utf16Of } from './encoding.ts'
 import { detectFolded, readFolded } from './folded.ts'
 import { gunzip, isGzip } from './gunzip.ts'
+import { detectJfr, readJfr } from './jfr.ts'
 import type { Chunks } from './lines.ts'
 import { detectNettrace, readNettrace } from './nettrace.ts'
 import { detectPerfData, type PerfDataOptions, readPerfData } from './perf-data.ts'
@@ -40,8 +41,8 @@ export interface ReadProfile {
 
 /**
  * From the surest sign to the weakest. Eight bytes of magic come first (two formats have
- * them), then the binary structure of pprof, which text can hardly imitate; then JSON by its
- * keys. Of the texts, each is also the next one to somebody who does not look
+ * them), then four (JFR), then the binary structure of pprof, which text can hardly imitate;
+ * then JSON by its keys. Of the texts, each is also the next one to somebody who does not look
  * closely: a line of `perf script` has a pid and a time, a line of py-spy is a
  * folded line whose frames have Python's files, one of rbspy has a file in every
  * frame, one of phpspy begins with its depth, and a folded line is anything
@@ -54,6 +55,7 @@ export const readers: readonly Reader[] = [
     read: (chunks, builder) => readPerfData(chunks, builder, {}),
   },
   { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
+  { format: 'jfr', detect: detectJfr, read: alone(readJfr) },
   { format: 'pprof', detect: detectPprof, read: alone(readPprof) },
   { format: 'cpuprofile', detect: detectCpuProfile, read: alone(readCpuProfile) },
   { format: 'cpuprofile of a thread', detect: () => false, read: alone(readThreadCpuProfile) },

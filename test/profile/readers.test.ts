@@ -21,6 +21,11 @@ const formats = {
   'speedscope/py-spy-0.4.3': 'speedscope',
   'nettrace/3.1': 'nettrace',
   'nettrace/8.0': 'nettrace',
+  'jfr/jdk-11': 'jfr',
+  'jfr/jdk-17': 'jfr',
+  'jfr/jdk-21': 'jfr',
+  'jfr/jdk-25': 'jfr',
+  'jfr/asprof-4.5': 'jfr',
   folded: 'folded',
 }
 
@@ -40,7 +45,7 @@ function* oneByOne(bytes: Uint8Array): Generator<Uint8Array> {
   for (const byte of bytes) yield Uint8Array.of(byte)
 }
 
-const isText = ({ format }: { format: string }) => !['pprof', 'nettrace'].includes(format)
+const isText = ({ format }: { format: string }) => !['pprof', 'nettrace', 'jfr'].includes(format)
 
 describe('blind: without its name', () => {
   test.for(fixtures)('$name is $format', async ({ name, format, golden }) => {
