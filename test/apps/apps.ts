@@ -157,9 +157,13 @@ export function start(
 }
 
 export function startPython(name: string, seconds: number): ChildProcess & { pid: number } {
-  // Not what PATH has: that may be a version manager's script, which is no Python for a second.
+  return start(systemPython(), [path.join(here, 'cpython', name), `${seconds}`])
+}
+
+/** Not what PATH has: that may be a version manager's script, which is no Python for a second. */
+export function systemPython(): string {
   python ??= execFileSync('python3', ['-c', 'import sys; print(sys.executable)']).toString().trim()
-  return start(python, [path.join(here, 'cpython', name), `${seconds}`])
+  return python
 }
 
 let python: string | undefined
