@@ -64,6 +64,11 @@ export const serveShape = {
   tlsMin: z.enum(['1.2', '1.3']),
   clients,
   until: until.optional(),
+  /** The flight recorder: of which process, or of the only busy one. */
+  recorder: z.union([
+    z.enum(['off', 'busy']),
+    z.coerce.number('expected `busy`, `off` or a PID').int().min(1).max(4_194_304),
+  ]),
   /** Seconds from SIGTERM to the end, whatever still runs. */
   grace: seconds,
   /** Captures that wait for their turn. */
@@ -81,6 +86,7 @@ export const serveDefaults = {
   listen: '127.0.0.1:6110',
   tlsMin: '1.3',
   clients: {},
+  recorder: 'off',
   // A pod has 30 s by default.
   grace: 25,
   queue: 16,

@@ -36,6 +36,7 @@ const flags = {
   'tls-min': { type: 'string' },
   client: { type: 'string', multiple: true },
   until: { type: 'string' },
+  recorder: { type: 'string' },
   grace: { type: 'string' },
   queue: { type: 'string' },
   slots: { type: 'string' },

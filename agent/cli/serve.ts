@@ -39,6 +39,7 @@ export async function serve(
     state,
     socket,
     tokenFile,
+    recorder: undefined,
     counted: {},
   }
   terminal.state('serving', `Token: ${tokenFile}; socket: ${socket}`)

@@ -1,6 +1,8 @@
 // What the door and the house say to each other.
 
+import type { Recorder } from '../capture/recorder.ts'
 import type { Settings } from '../config.ts'
+import type { RecorderStart } from '../session/recorder.ts'
 import type { Counted } from './metrics.ts'
 
 /** The variable that holds what door and house are to do: paths and numbers, never a secret. */
@@ -14,6 +16,8 @@ export interface DaemonSettings {
   readonly state: string
   readonly tokenFile: string
   readonly socket: string
+  /** The flight recorder that runs. */
+  readonly recorder: Recorder | undefined
   /** Of the houses before this one. */
   readonly counted: Counted
 }
@@ -21,13 +25,17 @@ export interface DaemonSettings {
 export type ToHouse =
   /** With the connection itself; `head` is what was read of it, base64. */
   | { readonly connection: { readonly head: string; readonly isTls: boolean } }
+  /** The recorder that was asked for runs. */
+  | { readonly recorder: Recorder }
   | { readonly drain: true }
   | { readonly leave: true }
 
-export type FromHouse = {
-  readonly leaving: {
-    /** Connections that it was given. */
-    readonly given: number
-    readonly counted: Counted
-  }
-}
+export type FromHouse =
+  | {
+      readonly leaving: {
+        /** Connections that it was given. */
+        readonly given: number
+        readonly counted: Counted
+      }
+    }
+  | { readonly record: RecorderStart }

@@ -12,7 +12,10 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import path from 'node:path'
-import { type Forked, forkSelf } from '../session/fork.ts'
+import type { Recorder } from '../capture/recorder.ts'
+import { type Forked, forkSelf, spawnOwned } from '../session/fork.ts'
+import type { RecorderStart } from '../session/recorder.ts'
+import { readStat } from '../target/procfs.ts'
 import {
   type DaemonSettings,
   type FromHouse,
@@ -26,6 +29,11 @@ const maxConnections = 512
 // A house that fails at once is not started again and again.
 const shortLifeMs = 5000
 const maxPauseMs = 30_000
+// A process that was restarted has begun its work by then.
+const recorderPauseMs = 10_000
+// One that ends again and again is tried less and less often.
+const recorderShortMs = 60_000
+const maxRecorderPauseMs = 3_600_000
 
 const daemon = JSON.parse(process.env[settingsVariable]!) as DaemonSettings
 const { settings, socket: socketPath, state } = daemon
@@ -38,6 +46,8 @@ interface Child {
 
 let child: Child | undefined
 let counted = daemon.counted
+let recorder: Recorder | undefined
+let pauseMs = recorderPauseMs
 let failures = 0
 let notBeforeMs = 0
 let isEnding = false
@@ -75,6 +85,8 @@ open().catch(error => {
 })
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => end(signal))
+// To choose whom it records takes all that the house has loaded.
+if (settings.recorder !== 'off') house()
 if (settings.until !== undefined) endAt(settings.until)
 
 function listen(where: net.ListenOptions, isTls: boolean): Promise<void> {
@@ -118,14 +130,21 @@ function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
 function house(): Child | undefined {
   if (child !== undefined) return child
   if (isEnding || performance.now() < notBeforeMs) return undefined
-  const env = { [settingsVariable]: JSON.stringify({ ...daemon, counted }) }
+  const env = {
+    [settingsVariable]: JSON.stringify({ ...daemon, counted, recorder } satisfies DaemonSettings),
+  }
   const started: Child = {
     process: forkSelf('house', { program: daemon.program, env }),
     startedMs: performance.now(),
     given: 0,
   }
   child = started
-  started.process.on('message', ({ leaving }: FromHouse) => {
+  started.process.on('message', (message: FromHouse) => {
+    if ('record' in message) {
+      startRecorder(message.record)
+      return
+    }
+    const { leaving } = message
     counted = leaving.counted
     // A connection is on its way to it: it will ask again.
     if (leaving.given !== started.given && !isEnding) return
@@ -153,6 +172,32 @@ function house(): Child | undefined {
     })
   })
   return started
+}
+
+/** perf outlives the house that planned it. When it ends, its target has: the next house looks for another. */
+function startRecorder({ path: perf, args, recorder: planned }: RecorderStart): void {
+  const startedMs = performance.now()
+  const running = spawnOwned(perf, args)
+  running.once('error', error =>
+    say('error', 'the recorder cannot be started', { reason: error.message }),
+  )
+  running.once('exit', (code, signal) => {
+    recorder = undefined
+    if (isEnding) return
+    say('warn', 'the recorder has ended', { exit: code ?? signal })
+    const livedMs = performance.now() - startedMs
+    pauseMs =
+      livedMs < recorderShortMs ? Math.min(pauseMs * 2, maxRecorderPauseMs) : recorderPauseMs
+    setTimeout(() => house(), pauseMs)
+  })
+  if (running.pid === undefined) return
+  recorder = {
+    ...planned,
+    perf: { pid: running.pid, startTicks: readStat(running.pid).startTicks },
+  }
+  process.once('exit', () => running.kill('SIGKILL'))
+  child?.process.send({ recorder } satisfies ToHouse, () => {})
+  say('info', 'recording', { target: planned.target.pid, hertz: planned.hertz })
 }
 
 /** Lets nobody in any more; what is captured is published first, within the grace period. */

@@ -12,7 +12,7 @@ import type { Socket } from 'node:net'
 import os from 'node:os'
 import { log } from '../log.ts'
 import { type Session, Sessions } from '../session/sessions.ts'
-import { isOver } from '../session/state.ts'
+import { isOver, problemOf } from '../session/state.ts'
 import { openStore } from '../session/store.ts'
 import { captureSlots, readLimits } from '../target/limits.ts'
 import { version } from '../version.ts'
@@ -34,7 +34,7 @@ const idleMs = Number(process.env.SP_HOUSE_IDLE_MS ?? 60_000)
 const lookMs = Math.min(1000, idleMs / 4)
 const liveMs = 1000
 
-const { settings, state, tokenFile, counted } = JSON.parse(
+const { settings, state, tokenFile, counted, ...daemon } = JSON.parse(
   process.env[settingsVariable]!,
 ) as DaemonSettings
 
@@ -43,6 +43,7 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal
 
 let given = 0
 let isDraining = false
+let recorder = daemon.recorder
 let server: Server | undefined
 const early: [Socket, Buffer, boolean][] = []
 
@@ -58,7 +59,8 @@ process.on('message', (message: ToHouse, socket?: Socket) => {
     ] as [Socket, Buffer, boolean]
     if (server === undefined) early.push(each)
     else server.take(...each)
-  } else if ('drain' in message) void drain()
+  } else if ('recorder' in message) recorder = message.recorder
+  else if ('drain' in message) void drain()
   else if ('leave' in message) process.exit(0)
 })
 // The door was killed: what is captured is still to be published, and nobody else will come.
@@ -96,6 +98,7 @@ metrics.count('house_starts_total', {})
 for (const each of early) server.take(...each)
 
 let workedMs = performance.now()
+if (settings.recorder !== 'off' && recorder === undefined) void record(settings.recorder)
 setInterval(() => {
   for (const [id, view] of lives) hub.send(id, 'live', view)
 }, liveMs).unref()
@@ -153,6 +156,17 @@ function gauges(): Counted {
     ),
     watchers: hub.watchers,
     ...(tls !== undefined && { certificate_expiry_seconds: tls.notAfter.getTime() / 1000 }),
+  }
+}
+
+/** Where nothing can be recorded now, the next house tries again. */
+async function record(which: number | 'busy'): Promise<void> {
+  try {
+    const { planRecorder } = await import('../session/recorder.ts')
+    tell({ record: await planRecorder(which, settings, state) })
+  } catch (error) {
+    const { code, message } = problemOf(error)
+    log.warn({ code, reason: message }, 'nothing is recorded')
   }
 }
 
