@@ -24,7 +24,7 @@ export function detect(text: string, rules: readonly CustomerIdRule[]): Hit[] {
   let seen = 0
   for (let index = 0; index < text.length; index++) {
     const code = text.charCodeAt(index)
-    const mark = code < 128 ? marks[code]! : mask
+    const mark = code < 128 ? marks[code]! : mask | gap
     if (mark === 0) {
       digits = 0
       masked = 0
@@ -32,7 +32,7 @@ export function detect(text: string, rules: readonly CustomerIdRule[]): Hit[] {
       if (++digits > mostDigits) mostDigits = digits
     } else {
       seen |= mark
-      masked = mark === mask ? masked + 1 : 0
+      masked = (mark & mask) === 0 ? 0 : masked + 1
       if (masked === 3) seen |= threeMasks
       if ((mark & gap) === 0) digits = 0
       if (mark & closing && speltEnds.has(text.charCodeAt(index - 1))) seen |= spelt
@@ -71,7 +71,7 @@ const marks = new Uint16Array(128)
 for (const [characters, mark] of [
   ['0123456789', digit],
   ['xX*#', mask],
-  [" \t-._/:(),'", gap],
+  [" \t-._/:(),'|~*#=+", gap],
   [' _-])}>', closing],
   ['@', at],
   ['/\\', slash],

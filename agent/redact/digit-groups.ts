@@ -19,6 +19,8 @@ export const bracket = 4 // around the code of a country or a region
 export const slash = 5
 export const colon = 6
 export const comma = 7 // or an apostrophe, alone: `98765,43210`
+export const mark = 8 // one of `|~*#=+`, alone: `98765|43210`
+export const spaced = 9 // one of the last two between spaces: `4111 | 1111`, `4111, 1111`
 
 export function readGroups(text: string, from: number): Groups {
   const groups: Groups = { start: [], end: [], gap: [], digits: '', offset: [] }
@@ -37,15 +39,41 @@ export function readGroups(text: string, from: number): Groups {
       if (found === 0 || (found === dot && kind === dot)) break
       kind = Math.max(kind, found)
     }
-    // `, ` separates values: a comma is a gap only where nothing else is.
-    if (kind === 0 && isComma(text.charCodeAt(at))) {
-      kind = comma
-      next = at + 1
-    }
+    if (kind <= loose && !isDigit(text.charCodeAt(next))) [kind, next] = readRareGap(text, at)
     if (kind === 0 || !isDigit(text.charCodeAt(next))) return groups
     groups.gap.push(kind)
     at = next
   }
+}
+
+/** A character that more often separates values than the groups of one: its kind, and where it ends. */
+function readRareGap(text: string, from: number): [kind: number, next: number] {
+  const at = isSpace(text.charCodeAt(from)) ? from + 1 : from
+  const kind = rareKind(text.charCodeAt(at))
+  const next = isSpace(text.charCodeAt(at + 1)) ? at + 2 : at + 1
+  if (kind === 0) return [0, from]
+  return [next - from === 1 ? kind : spaced, next]
+}
+
+function rareKind(code: number): number {
+  switch (code) {
+    case 0x2c: // comma
+    case 0x27: // apostrophe
+      return comma
+    case 0x7c: // |
+    case 0x7e: // ~
+    case 0x2a: // *, and what looks like a bullet
+    case 0x23: // #
+    case 0x3d: // =
+    case 0x2b: // +
+      return mark
+    default:
+      return 0
+  }
+}
+
+function isSpace(code: number): boolean {
+  return code === 0x20 || code === 0xa0
 }
 
 function gapKind(code: number): number {
@@ -69,10 +97,6 @@ function gapKind(code: number): number {
     default:
       return 0
   }
-}
-
-function isComma(code: number): boolean {
-  return code === 0x2c || code === 0x27
 }
 
 export function isDigit(code: number): boolean {

@@ -2,7 +2,8 @@
 //
 // A number is read as groups of digits with gaps between them, because that is how people write
 // one: `98765 43210`, `2341-2341-2346`. A gap is weighed, not removed: a space or a dash may stand
-// in any of these, a colon is most often a line and a column.
+// in any of these, a colon is most often a line and a column, and a comma stands between values, so
+// that only the groups of a printed number count, and not if they could be sizes, years or steps.
 //
 // The trap is that Verhoeff and Luhn each pass one random number in ten, so every gap and grouping
 // that people do not use would make noise and find nothing. What is allowed is listed.
@@ -16,7 +17,9 @@ import {
   type Groups,
   isDigit,
   loose,
+  mark,
   readGroups,
+  spaced,
   underscore,
 } from './digit-groups.ts'
 import { isNotPersonal, wordsBefore } from './not-personal.ts'
@@ -61,7 +64,7 @@ function findInGroups(text: string, groups: Groups, hits: Hit[]): void {
     for (; count >= shortest; count -= sizes.pop()!) {
       if (sizes.length > mostGroups && !isWholeRow(groups, first, sizes)) continue
       const window = windowOf(text, groups, first, sizes)
-      if (window.kind === comma && isPartOfList(groups, first, sizes)) continue
+      if (window.kind >= comma && isPartOfList(groups, first, sizes)) continue
       const found = classify(window)
       if (found === undefined) continue
       hits.push({ class: found, start: withPlus(text, window.start), end: window.end })
@@ -96,8 +99,8 @@ function isPartOfList({ start, end, gap }: Groups, first: number, sizes: readonl
   const after = first + sizes.length
   const isAlike = (group: number, size: number) => end[group]! - start[group]! === size
   return (
-    (gap[first - 1] === comma && isAlike(first - 1, sizes[0]!)) ||
-    (gap[after - 1] === comma && isAlike(after, sizes.at(-1)!))
+    (gap[first - 1]! >= comma && isAlike(first - 1, sizes[0]!)) ||
+    (gap[after - 1]! >= comma && isAlike(after, sizes.at(-1)!))
   )
 }
 
@@ -148,9 +151,8 @@ function classifyGroups(window: Window): PersonalClass | undefined {
   if (!plus) {
     if (digits.length === 12 && digits[0]! > '1' && isAadhaarGroups(window)) return 'aadhaar'
     if (digits.length >= 13 && isCardGroups(window)) return 'card'
-    const isQuads = sizes.every(size => size === 4) || isUniform(sizes)
-    if (digits.length === 16 && digits[0]! > '1' && isQuads && kind <= underscore) {
-      if (isVerhoeff(digits) && !isTime(digits)) return 'vid'
+    if (digits.length === 16 && digits[0]! > '1' && isUniform(sizes) && isVerhoeff(digits)) {
+      if (kind < bracket ? !isTime(digits) : isRareGrouping(window, sizes[0] === 4)) return 'vid'
     }
   }
   return isMobileGroups(window) ? 'mobile' : undefined
@@ -162,26 +164,49 @@ function isAadhaarGroups(window: Window): boolean {
   const isPrinted = sizes.length === 3 && sizes.every(size => size === 4)
   if (isTime(digits)) return false
   if (isPrinted && kind === loose && !isPidList(window)) return true
-  if (!isVerhoeff(digits)) {
-    return kind <= underscore && sizes.length <= mostGroups && isAadhaarContext(window)
-  }
-  if (kind <= underscore && sizes.length <= mostGroups && isAadhaarContext(window)) return true
-  // Three sizes of a kernel, `<2048,4096,8192>`, are not.
-  if (isPrinted) return kind !== bracket && kind !== comma
+  const isGrouped = kind <= underscore && sizes.length <= mostGroups
+  if ((isGrouped || isPrinted) && isAadhaarContext(window)) return true
+  if (!isVerhoeff(digits)) return false
+  if (kind >= comma) return isRareGrouping(window, isPrinted)
+  if (isPrinted) return kind !== bracket
   if (isUniform(sizes)) return kind <= underscore
-  return kind === loose && sizes.length <= 3 && Math.min(...sizes) >= 3
+  // Two digits, or one, are the day, the month or a count.
+  return kind === loose && sizes.length <= 4 && Math.min(...sizes) >= (sizes.length === 4 ? 3 : 2)
+}
+
+/**
+ * Whether groups with rare gaps may be one number: as printed, or digit by digit; and not
+ * `<2048,4096,8192>`, `2019|2020|2021`, `9*8*7*6*5*4*3*2*1`, `ports 5001,5002`.
+ */
+function isRareGrouping(window: Window, isPrinted: boolean): boolean {
+  const { kind, sizes } = window
+  const groups = groupsOf(window)
+  const isEachDigit = kind === mark && sizes[0] === 1 && isUniform(sizes)
+  if (kind < comma || !(isPrinted || isEachDigit)) return false
+  return !isPidList(window) && !isSeries(groups) && (isEachDigit || !groups.every(isRound))
+}
+
+/** Steps of one size, years, or every digit once, as a shuffle has it. */
+function isSeries(groups: readonly number[]): boolean {
+  if (groups.length === 10 && new Set(groups).size === 10) return true
+  const step = groups[1]! - groups[0]!
+  const isStepped = groups.every((value, at) => at === 0 || value - groups[at - 1]! === step)
+  return isStepped || groups.every(value => value >= 1900 && value < 2100)
 }
 
 /** As embossed, 4-4-4-4, it is one even when Luhn fails. */
 function isCardGroups(window: Window): boolean {
   const { digits, sizes, kind } = window
-  if (kind === bracket || kind === comma || !hasCardPrefix(digits)) return false
+  if (kind === bracket || !hasCardPrefix(digits)) return false
   const isEmbossed = sizes.slice(0, -1).every(size => size === 4) && sizes.at(-1)! <= 4
   if (isEmbossed && kind === loose && digits.length === 16 && !isPidList(window)) return true
   if (!isCard(digits)) return false
   // Eight groups of four and a colon between them are an address of IPv6.
   if (kind === colon) return sizes.length === 4 && isEmbossed
-  return isEmbossed || isUniform(sizes) || cardShapes.has(sizes.join('-'))
+  const isPrinted = isEmbossed || cardShapes.has(sizes.join('-'))
+  if (kind >= comma) return isRareGrouping(window, isPrinted)
+  if (isPrinted || isUniform(sizes)) return true
+  return kind === loose && sizes.length <= 5 && Math.min(...sizes) >= 3 && !isTime(digits)
 }
 
 // American Express, Diners Club, and what forms split them into.
@@ -190,23 +215,44 @@ const cardShapes = new Set(['4-6-5', '4-6-4', '8-8', '6-10', '4-12', '12-4', '6-
 function isMobileGroups(window: Window): boolean {
   const sizes = nationalSizes(window)
   if (sizes === undefined) return false
-  if (window.kind === comma) return isMobileList(window, sizes)
+  if (window.kind >= comma) return isMobileList(window, sizes)
   if (window.kind > bracket) return false
   const hasCode = window.plus || window.digits.startsWith('0091')
   if (hasCode || isMobileContext(window)) return true
   if (window.kind === bracket || isPidList(window)) return false
   if (sizes.length === 1 || isUniform(sizes)) return true
   const shape = sizes.join('-')
-  return mobileShapes.has(shape) || (window.kind === loose && looseMobileShapes.has(shape))
+  if (mobileShapes.has(shape)) return true
+  if (window.kind !== loose) return false
+  // A dash joins, where a space may separate `64 128 98765`.
+  return looseMobileShapes.has(shape) || (isDashed(window) && dashedMobileShapes.has(shape))
 }
 
-/** `98765,43210`, `987'654'3210`, and not `9,876,543,210`: that is an amount. */
+/** `98765,43210`, `987'654'3210`, `98765|43210`, and not `9,876,543,210`: that is an amount. */
 function isMobileList(window: Window, sizes: readonly number[]): boolean {
-  if (window.sizes.length !== sizes.length && !window.plus) return false
+  const { kind, plus } = window
+  const hasCode = plus || window.sizes.length === sizes.length + 1
+  if (window.sizes.length !== sizes.length && !hasCode) return false
+  const isSure = plus || isMobileContext(window)
   const shape = sizes.join('-')
+  if (isSure && kind !== spaced && sizes.length <= 5 && !isAmount(sizes)) return true
+  const isEachDigit = kind === mark && sizes.length === 10
+  if (isEachDigit) return isRareGrouping(window, false)
   if (shape !== '5-5' && !mobileShapes.has(shape)) return false
-  if (window.plus || isMobileContext(window)) return true
-  return !isPidList(window) && !groupsOf(window).every(isRound)
+  if (isSure) return true
+  return kind !== spaced && !isPidList(window) && !groupsOf(window).every(isRound)
+}
+
+/** `9,876,543,210`, or in lakhs and crores `9,87,65,43,210`. */
+function isAmount(sizes: readonly number[]): boolean {
+  return sizes.at(-1) === 3 && sizes.slice(1, -1).every(size => size === 2 || size === 3)
+}
+
+/** Nothing but a dash between any two groups. */
+function isDashed({ text, start, end, sizes }: Window): boolean {
+  return (
+    text.slice(start, end).split('-').length === sizes.length && !/ /.test(text.slice(start, end))
+  )
 }
 
 function groupsOf({ digits, sizes }: Window): number[] {
@@ -233,6 +279,25 @@ const looseMobileShapes = new Set([
   '2-8',
   '5-3-2',
   '5-2-3',
+])
+const dashedMobileShapes = new Set([
+  '1-9',
+  '9-1',
+  '8-2',
+  '2-3-5',
+  '3-2-5',
+  '2-5-3',
+  '3-5-2',
+  '4-2-4',
+  '2-2-6',
+  '2-6-2',
+  '6-2-2',
+  '1-4-5',
+  '1-3-3-3',
+  '2-2-3-3',
+  '3-3-2-2',
+  '2-3-2-3',
+  '3-2-3-2',
 ])
 
 /** The groups of a mobile number without its trunk and country code, or undefined when it is none. */

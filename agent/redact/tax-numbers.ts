@@ -27,7 +27,7 @@ export function findTaxNumbers(text: string, hits: Hit[]): void {
     if (isStandard(found.slice(5, 9)) && beginsWord.test(text.slice(end, end + 2))) continue
     hits.push({ class: 'in_pan', start: index, end: index + found.length })
   }
-  for (const shape of [groupedPan, spacedPan]) {
+  for (const shape of [groupedPan, markedPan, spacedPan]) {
     for (const { index, 0: found } of text.matchAll(shape)) {
       if (hits.length > enoughHits) return
       hits.push({ class: 'in_pan', start: index, end: index + found.length })
@@ -37,7 +37,7 @@ export function findTaxNumbers(text: string, hits: Hit[]): void {
 
 // What all of them have: four digits, no more, which a letter and perhaps a gap stand beside.
 const fourDigits =
-  /[A-Za-z][ ._\u00a0-]{0,2}\d{4}[ ._\u00a0-]{0,2}[A-Za-z]|\d([ ._-])\d\1\d\1\d\1[A-Z]/
+  /[A-Za-z](?:[ ._\u00a0-]{0,2}|[,'|~*#=+/:])\d{4}(?:[ ._\u00a0-]{0,2}|[,'|~*#=+/:])[A-Za-z]|\d([ ._,'|~*#=+-])\d\1\d\1\d\1[A-Z]/
 
 const gstin = /\d{2}[A-Z]{5}\d{4}[A-Z][1-9A-Z]Z[0-9A-Z]/gi
 // The fourth: association, body, company, firm, government, Hindu family, juridical person, local
@@ -46,9 +46,12 @@ const pan = /[A-Z]{3}[ABCEFGHJKLPT][A-Z]\d{4}[A-Z]/gi
 // `ABCPK 1234 L`, `ABCPK-1234-L`, `ABCPK1234 L`: in capitals, and nothing adjoins it.
 const groupedPan =
   /(?<![A-Z0-9])[A-Z]{3}[ABCEFGHJKLPT][A-Z](?:[ ._\u00a0-]{1,2}\d{4}[ ._\u00a0-]{0,2}|\d{4}[ ._\u00a0-]{1,2})[A-Z](?![A-Za-z0-9])/g
+// `ABCPK|1234|L`: twice the same, of what more often stands between values.
+const markedPan =
+  /(?<![A-Z0-9])[A-Z]{3}[ABCEFGHJKLPT][A-Z]([,'|~*#=+/:])\d{4}\1[A-Z](?![A-Za-z0-9])/g
 // `A B C P K 1 2 3 4 L`
 const spacedPan =
-  /(?<![A-Za-z0-9])[A-Z]([ ._-])[A-Z]\1[A-Z]\1[ABCEFGHJKLPT]\1[A-Z]\1\d\1\d\1\d\1\d\1[A-Z](?![A-Za-z0-9])/g
+  /(?<![A-Za-z0-9])[A-Z]([ ._,'|~*#=+-])[A-Z]\1[A-Z]\1[ABCEFGHJKLPT]\1[A-Z]\1\d\1\d\1\d\1\d\1[A-Z](?![A-Za-z0-9])/g
 
 // The last capital begins a word of its own: `ABCPK1024Private`, `ABCPK1024PRIVATE`.
 const beginsWord = /^(?:[a-z]|[A-Z]{2})/

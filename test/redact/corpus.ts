@@ -221,6 +221,14 @@ export const encodings: readonly Encoding[] = [
   { name: 'spaces', classes: numbers, encode: grouped(' ') },
   { name: 'dashes', classes: numbers, encode: grouped('-') },
   { name: 'dots', classes: numbers, encode: grouped('.') },
+  ...[',', "'", '|', '~', '*', '\u2022', '#', '=', '+'].map(
+    (gap): Encoding => ({ name: `${gap} between groups`, classes: numbers, encode: grouped(gap) }),
+  ),
+  {
+    name: 'PAN between marks',
+    classes: ['in_pan'],
+    encode: value => `${value.slice(0, 5)}|${value.slice(5, 9)}|${value.slice(9)}`,
+  },
   { name: 'no-break spaces', classes: numbers, encode: grouped('\u00a0') },
   { name: 'typographic dashes', classes: numbers, encode: grouped('\u2013') },
   { name: 'Devanagari', classes: withDigits, encode: script(0x966) },
@@ -300,7 +308,6 @@ export const encodings: readonly Encoding[] = [
     classes: ['mobile'],
     encode: value => `(+91) ${value.slice(0, 4)} ${value.slice(4, 7)} ${value.slice(7)}`,
   },
-  { name: 'a comma', classes: ['mobile'], encode: grouped(',') },
   { name: 'trunk zero', classes: ['mobile'], encode: value => `0${value}` },
   {
     name: 'cut by a width',
