@@ -12,6 +12,7 @@ import { bufferOf, refusal, type Scan } from './gate-scan.ts'
 /** Looks at the string table, and lets nothing else hold a string. */
 export function scanPprof(bytes: Uint8Array, scan: Scan): void {
   const inside = inflated(bytes)
+  scan.unpacked(inside.length)
   const found: Found = { scan, strings: [], labels: [] }
   readMessage({ bytes: inside, at: 0, value: 0 }, inside.length, profile, found)
   if (found.strings[0] !== '') throw refusal('its string table does not begin empty', 'string 0')
@@ -75,6 +76,7 @@ interface Cursor {
 function readMessage(cursor: Cursor, end: number, { name, fields }: Message, found: Found): void {
   let [key, value] = [0, 0]
   while (cursor.at < end) {
+    found.scan.check(() => name)
     readVarint(cursor, end)
     const number = Math.floor(cursor.value / 8)
     const wire = cursor.value % 8
@@ -96,7 +98,6 @@ function readMessage(cursor: Cursor, end: number, { name, fields }: Message, fou
     if (kind === 'numbers') while (cursor.at < after) readVarint(cursor, after)
     else if (kind === 'text') readText(cursor, after, found)
     else readMessage(cursor, after, kind, found)
-    found.scan.check(() => name)
   }
   if (value !== 0) found.labels.push({ key, value })
 }

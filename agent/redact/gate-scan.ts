@@ -14,12 +14,17 @@ export interface Scan {
   seam(left: string, right: string, place: () => string): void
   /** Refuses when it has taken too long: to be called now and then where there is no text. */
   check(place: () => string): void
+  /** There is more to look at than the artefact's size: what it unpacks to. */
+  unpacked(size: number): void
   /** What was found: for each class, how many values and the place of the first. */
   readonly found: ReadonlyMap<PersonalClass, { count: number; readonly place: string }>
 }
 
 // What the budget is for: see `policy.ts`.
 const budgetedSize = 4 * 1024 * 1024
+
+// The time allowed goes up with the size to here and no further: what a few bytes unpack to is a stranger's word.
+const largestBudgeted = 64 * 1024 * 1024
 
 // Redaction cuts a text at half of this. What is longer is no name and no sentence.
 const longestText = 2 * 1024 * 1024
@@ -30,7 +35,9 @@ export function startScan(policy: RedactionPolicy, size: number): Scan {
   // A name stands in as many places as it has stacks. Bounded by the size of the artefact.
   const clean = new Set<string>()
   const start = process.cpuUsage()
-  const budgetMs = policy.cpuBudgetMs * Math.max(1, size / budgetedSize)
+  const budgetFor = (size: number) =>
+    policy.cpuBudgetMs * Math.max(1, Math.min(size, largestBudgeted) / budgetedSize)
+  let budgetMs = budgetFor(size)
   let calls = 0
   // Asking the kernel takes as long as looking at some names.
   const check = (place: () => string, every: number) => {
@@ -49,6 +56,9 @@ export function startScan(policy: RedactionPolicy, size: number): Scan {
   return {
     found,
     check: place => check(place, 1024),
+    unpacked: size => {
+      budgetMs = budgetFor(size)
+    },
     text(text, place) {
       if (clean.has(text)) return
       check(place, text.length > 10_000 ? 1 : 256)

@@ -11,7 +11,7 @@ export interface RedactionPolicy {
   readonly customerIds: readonly CustomerIdRule[]
   /** SHA-256, in hex, of the scripts that an SVG may hold. */
   readonly allowedScripts: ReadonlySet<string>
-  /** Of the gate, for an artefact of up to 4 MB, and as much again for each 4 MB more. */
+  /** Of the gate, for an artefact of up to 4 MB, and as much again for each 4 MB more, to 64 MB; unpacked. */
   readonly cpuBudgetMs: number
 }
 

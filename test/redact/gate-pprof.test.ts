@@ -2,8 +2,9 @@ import { gunzipSync, gzipSync } from 'node:zlib'
 import { describe, expect, test } from 'vitest'
 import { ProfilerError } from '../../agent/errors.ts'
 import { personalClasses } from '../../agent/redact/classes.ts'
+import { gate } from '../../agent/redact/gate.ts'
 import { random } from '../random.ts'
-import { pass, pprof } from './artefacts.ts'
+import { pass, policy, pprof } from './artefacts.ts'
 import { inPlace, makeValue } from './corpus.ts'
 
 function refusalOf(bytes: Uint8Array): ProfilerError {
@@ -46,6 +47,21 @@ test('more strings, comments and labels pass', () => {
       field(2, [...field(3, [...numberField(1, 2), ...numberField(3, 99)])]),
     ),
     'pprof',
+  )
+})
+
+test.for([
+  [8, 2],
+  [40, 10],
+  [200, 16],
+])('%i MB inside of a few KB have %i times the time of 4 MB, and no more', ([megabytes, times]) => {
+  // Samples of nothing. The budget of 1 ms is over long before their end, and the refusal says what it was.
+  const samples = Buffer.alloc((megabytes! << 20) - message.length, Buffer.from([0x12, 0]))
+  const hurried = { ...policy, cpuBudgetMs: 1 }
+  const bytes = withFields(samples)
+  expect(bytes.length).toBeLessThan(1 << 20)
+  expect(() => gate({ name: 'x', bytes, format: 'pprof' }, hurried)).toThrow(
+    `takes more than ${times} ms`,
   )
 })
 
