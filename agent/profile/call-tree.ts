@@ -56,20 +56,35 @@ export function firstAlike(
   frames: readonly Frame[],
   tell: (frame: Frame) => string,
 ): Int32Array<ArrayBuffer> {
-  const firstOfName = new Map<string, number>()
+  let firsts = firstsOfNames.get(frames)
+  // A builder may have added some since.
+  if (firsts?.length !== frames.length) {
+    firsts = firstsOf(frames)
+    firstsOfNames.set(frames, firsts)
+  }
   const others = new Map<string, number>()
-  return Int32Array.from(frames, (frame, index) => {
-    const first = firstOfName.get(frame.name)
-    if (first === undefined) {
-      firstOfName.set(frame.name, index)
-      return index
-    }
+  return firsts.map((first, index) => {
+    if (first === index) return index
+    const frame = frames[index]!
     const told = tell(frame)
     if (told === tell(frames[first]!)) return first
     const key = `${told}\0${frame.name}`
     const other = others.get(key)
     if (other === undefined) others.set(key, index)
     return other ?? index
+  })
+}
+
+/** The picture and the verdict of one profile ask for the same, and a million names are a second each time. */
+const firstsOfNames = new WeakMap<readonly Frame[], Int32Array<ArrayBuffer>>()
+
+/** For each frame, the index of the first one of its name. */
+function firstsOf(frames: readonly Frame[]): Int32Array<ArrayBuffer> {
+  const firstOfName = new Map<string, number>()
+  return Int32Array.from(frames, ({ name }, index) => {
+    const first = firstOfName.get(name)
+    if (first === undefined) firstOfName.set(name, index)
+    return first ?? index
   })
 }
 

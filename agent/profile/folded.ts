@@ -117,6 +117,8 @@ function mergedByText(profile: Profile, column: number): { names: string[]; merg
   return { names, merged: builder.build() }
 }
 
+/** As nearly every name is: nothing to replace, and bytes already. */
+const isSafe = /^(?!# )[\x20-\x3a\x3c-\x7e]*[\x21-\x3a\x3c-\x7e]$/
 const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/g
 
 /**
@@ -124,6 +126,7 @@ const controls = /[\u0000-\u001f\u007f-\u009f\u2028\u2029\ufeff]/g
  * one byte a character: so compared, they sort by byte.
  */
 function safeName(name: string): string {
+  if (isSafe.test(name)) return name
   const safe = name.replaceAll(';', ':').replace(controls, '\ufffd').replace(/^# /, '#_') // else a comment
   // Blanks at the end would be lost before the count. A pattern would be quadratic in them.
   let end = safe.length

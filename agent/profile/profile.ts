@@ -121,9 +121,12 @@ export interface Profile {
 export const noCaller = -1
 
 // What a hostile file can make of us: half a gigabyte for each. The largest
-// captures that we have seen have 100,000 stacks and 5 MB of names.
+// captures that we have seen have 100,000 stacks, 30,000 names and 5 MB of them.
 const mostStacks = 16 * 1024 * 1024
-const mostNameLength = 128 * 1024 * 1024
+// Each name is looked at, drawn, printed and looked at again: more than these take a minute and a gigabyte,
+// and then no artefact may be as large.
+const mostNamed = 1024 * 1024
+const mostNameLength = 64 * 1024 * 1024
 
 /** Makes a profile. Frames and stacks are interned: equal ones get the same index. */
 export class ProfileBuilder {
@@ -131,6 +134,7 @@ export class ProfileBuilder {
   /** The first frame of each name, and by all their fields the others of that name. */
   #firstOfName = new Map<string, number>()
   #otherFrames = new Map<string, number>()
+  #named = 0
   #nameLength = 0
   // Of each stack its caller and its frame, beside each other: a search looks at both.
   #stacks = new Int32Array(2048)
@@ -225,6 +229,7 @@ export class ProfileBuilder {
     const { name, module = '', file = '' } = frame
     this.#nameLength += name.length + module.length + file.length
     if (this.#nameLength > mostNameLength) throw tooMuch(`${mostNameLength} letters of names`)
+    if (++this.#named > mostNamed) throw tooMuch(`${mostNamed} distinct names of functions`)
     const index = this.#frames.push(frame) - 1
     into.set(key, index)
     return index

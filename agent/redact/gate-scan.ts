@@ -55,7 +55,7 @@ export function startScan(policy: RedactionPolicy, size: number): Scan {
   }
   return {
     found,
-    check: place => check(place, 1024),
+    check: place => check(place, 16_384),
     unpacked: size => {
       budgetMs = budgetFor(size)
     },

@@ -48,6 +48,8 @@ export function redact<Texts>(
   texts: Texts,
   policy: RedactionPolicy,
 ): Redaction<Texts> {
+  // Nearly every text is clean, and there may be a million: of those only the text is kept.
+  const clean = new Set<string>()
   const seen = new Map<string, RedactedText>()
   const counts = new Map<PersonalClass, { values: Set<string>; frames: number }>()
   const countOf = (name: PersonalClass) => {
@@ -56,10 +58,12 @@ export function redact<Texts>(
     return count
   }
   const redactOne = (text: string): RedactedText => {
+    if (clean.has(text)) return { text: text as Redacted<string>, found: nothing }
     let redaction = seen.get(text)
     if (redaction === undefined) {
       redaction = redactText(text, policy)
-      seen.set(text, redaction)
+      if (redaction.text === text) clean.add(text)
+      else seen.set(text, redaction)
       for (const { class: name, replacement } of redaction.found)
         countOf(name).values.add(replacement)
     }
@@ -67,13 +71,14 @@ export function redact<Texts>(
   }
 
   const frames = profile.frames.map(frame => {
-    const changes = new Set<PersonalClass>()
+    let changes: Set<PersonalClass> | undefined
     const redacted = redactFrame(frame, text => {
       const { text: safe, found } = redactOne(text)
-      for (const { class: name } of found) changes.add(name)
+      if (found.length > 0) changes ??= new Set()
+      for (const { class: name } of found) changes!.add(name)
       return safe
     })
-    for (const name of changes) countOf(name).frames++
+    for (const name of changes ?? []) countOf(name).frames++
     return redacted
   })
   const safe = (text: string) => redactOne(text).text
@@ -96,6 +101,8 @@ export function redact<Texts>(
     ),
   }
 }
+
+const nothing: readonly Found[] = []
 
 /** Redacts texts that stand alone, in whatever arrays, maps and plain objects they come. */
 export function redactTexts<Texts>(texts: Texts, policy: RedactionPolicy): Redacted<Texts> {
@@ -144,13 +151,19 @@ function printable(text: string): string {
     .replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd')
 }
 
+/** The same frame where it is as it was, and holds nothing that no artefact needs. */
 function redactFrame(frame: Frame, safe: (text: string) => string): Frame {
   const name = isCutByKernel(frame) ? safe(`${frame.name}…`).replace(/…$/, '') : safe(frame.name)
+  const module = frame.module === undefined ? undefined : safe(frame.module)
+  const file = frame.file === undefined ? undefined : safe(frame.file)
+  const isSame = name === frame.name && module === frame.module && file === frame.file
+  const isPlain = frame.address === undefined && (frame.line === undefined || isLine(frame.line))
+  if (isSame && isPlain && name !== '') return frame
   return {
     name: name === '' ? '[unknown]' : name,
     kind: frame.kind,
-    ...(frame.module !== undefined && { module: safe(frame.module) }),
-    ...(frame.file !== undefined && { file: safe(frame.file) }),
+    ...(module !== undefined && { module }),
+    ...(file !== undefined && { file }),
     ...(isLine(frame.line) && { line: frame.line }),
     ...(frame.reason !== undefined && { reason: frame.reason }),
   }

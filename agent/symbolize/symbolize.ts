@@ -14,8 +14,12 @@ import {
 } from '../profile/profile.ts'
 import type { ModuleSymbols, SymbolFrame } from './symbols.ts'
 
-/** Asks `symbolsOf` once for each module, and its answer once for each frame that has an address. */
+/**
+ * Asks `symbolsOf` once for each module, and its answer once for each frame that has an address. The
+ * same profile where none has: a million names that are there already cost nothing.
+ */
 export function symbolize(profile: Profile, symbolsOf: (module: Module) => ModuleSymbols): Profile {
+  if (profile.frames.every(({ address }) => address === undefined)) return profile
   const builder = new ProfileBuilder()
   const columns = profile.columns.map(({ event, unit }) => builder.column(event, unit))
   const nameOf = namer(builder, symbolsOf)

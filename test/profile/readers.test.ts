@@ -161,6 +161,18 @@ test('a file of ever new names is refused before it fills the memory', async () 
   await expect(readAll(names)).rejects.toMatchObject({ code: 'SP_LIMIT' })
 })
 
+test('more distinct names than anybody looks at are refused, and the limit is said', async () => {
+  const names = (function* () {
+    for (let from = 0; ; from += 10_000) {
+      yield Buffer.from(Array.from({ length: 10_000 }, (_, at) => `f${from + at} 1\n`).join(''))
+    }
+  })()
+  await expect(readAll(names)).rejects.toMatchObject({
+    code: 'SP_LIMIT',
+    message: 'the profile has more than 1048576 distinct names of functions',
+  })
+})
+
 test('every format is listed once', () => {
   expect(new Set(readers.map(({ format }) => format)).size).toBe(readers.length)
   for (const format of Object.values(formats)) {

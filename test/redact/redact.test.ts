@@ -66,6 +66,12 @@ describe('a replacement', () => {
   })
 })
 
+test('a frame without a value is left as it is, and is no copy', () => {
+  const profile = stacks('main;handle(9876543210);parse 1')
+  const { frames } = redact(profile, {}, policy).profile
+  expect(frames.map((frame, index) => frame === profile.frames[index])).toEqual([true, false, true])
+})
+
 describe('every string of a profile', () => {
   const number = '9876543210'
   const frame: Frame = {

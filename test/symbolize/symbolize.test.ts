@@ -223,3 +223,14 @@ test('a profile without weight has nothing unnamed', () => {
     byModule: [],
   })
 })
+
+test('a profile of names alone is handed on as it is', () => {
+  const builder = new ProfileBuilder()
+  const frame = builder.frame({ name: 'main', kind: 'native' })
+  builder.add(builder.stack(noCaller, frame), builder.column('cpu', 'samples'), 1)
+  const profile = builder.build()
+  const nobody = () => {
+    throw new Error('no module is asked for')
+  }
+  expect(symbolize(profile, nobody)).toBe(profile)
+})
