@@ -5,7 +5,7 @@
 // Each stage is a folder of that name. What is here is their order, and what
 // one hands to the next.
 
-import type { CaptureSignals } from './capture/capture.ts'
+import type { CaptureSignals, Progress } from './capture/capture.ts'
 import { askKernel } from './capture/probe.ts'
 import type { Format, Settings } from './config.ts'
 import { plan } from './plan/plan.ts'
@@ -13,7 +13,7 @@ import { readPrivileges } from './plan/privileges.ts'
 import { describeCapture, describeTarget } from './publish/describe.ts'
 import type { Receipt } from './publish/receipt.ts'
 import { fingerprint } from './runtimes/index.ts'
-import { captureNamed, type Progress } from './symbolize/named-capture.ts'
+import { captureNamed } from './symbolize/named-capture.ts'
 import { withFacts } from './target/facts.ts'
 import type { Target } from './target/find.ts'
 

@@ -42,6 +42,12 @@ export interface CaptureSignals {
   readonly discard: AbortSignal
 }
 
+/** What a person may want to see while it runs. */
+export interface Progress {
+  state(name: string, words: string): void
+  tick(words: string): void
+}
+
 export type Driver<Description extends CaptureDescription> = (
   description: Description,
   signals: CaptureSignals,

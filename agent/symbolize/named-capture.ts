@@ -4,33 +4,31 @@
 // tells of their mapping, the target's CPU time is metered beside the samples,
 // and when a tool fails before it has given anything, the next one has its turn.
 
-import { type CaptureEnd, type CaptureSignals, monotonicMs } from '../capture/capture.ts'
-import { startCapture } from '../capture/drivers.ts'
+import {
+  type CaptureEnd,
+  type CaptureSignals,
+  monotonicMs,
+  type Progress,
+} from '../capture/capture.ts'
 import { startCounting } from '../capture/perf-stat.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
 import { weightOf } from '../profile/call-tree.ts'
 import { mergeNative } from '../profile/merge-native.ts'
 import type { NettraceSummary } from '../profile/nettrace.ts'
-import type { MmapRecord } from '../profile/perf-records.ts'
 import { type Counters, counterEvents, readPerfStat } from '../profile/perf-stat.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Module, Profile } from '../profile/profile.ts'
-import { readSegments } from '../profile/read-segments.ts'
-import { arrangeWaiting } from '../profile/waiting.ts'
-import { withColumns } from '../profile/width.ts'
-import { maxCopyingHertz } from '../runtimes/perf-strategy.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
-import { readMaps } from '../target/procfs.ts'
-import { type CallGraphLook, lookForCallers } from './call-graph.ts'
 import { withMethodNames } from './method-names.ts'
-import { type ModuleFiles, moduleFiles } from './module-files.ts'
+import { moduleFiles } from './module-files.ts'
+import { discarded } from './sample.ts'
+import { sampleWithCallers, unwindingRemarks } from './sample-anew.ts'
 import { type NameSources, nameSources, type UsedSource } from './sources.ts'
 import { symbolize } from './symbolize.ts'
 import type { ModuleSymbols } from './symbols.ts'
-import { fileUnwinder } from './unwind.ts'
 
 export interface NamedCapture {
   readonly description: CaptureDescription
@@ -46,12 +44,6 @@ export interface NamedCapture {
   readonly counters?: Counters
   /** In sentences: what went wrong on the way and did not end it. */
   readonly remarks: readonly string[]
-}
-
-/** What a person may want to see while it runs. */
-export interface Progress {
-  state(name: string, words: string): void
-  tick(words: string): void
 }
 
 /**
@@ -204,127 +196,6 @@ async function symbolsFor(
     if (signals.discard.aborted) throw discarded()
     return { symbolsOf, remark: `The runtime did not name its methods: ${error.message}.` }
   }
-}
-
-interface Sampled extends Pick<NamedCapture, 'description' | 'perf' | 'trace' | 'end'> {
-  readonly raw: Profile
-}
-
-interface Naming {
-  readonly names: NameSources
-  readonly files: ModuleFiles
-}
-
-/** Where the first stacks lack their callers, and we may choose, it is begun again with copied stacks. */
-async function sampleWithCallers(
-  description: CaptureDescription,
-  signals: CaptureSignals,
-  naming: Naming,
-  progress: Progress,
-): Promise<Sampled> {
-  if (description.tool !== 'perf' || description.callGraph !== 'auto') {
-    return { description, ...(await sample(description, signals, naming)) }
-  }
-  const byFramePointers = { ...description, callGraph: 'fp' } as const
-  const look = lookForCallers(description.durationMs)
-  try {
-    const sampled = await sample(byFramePointers, signals, naming, look)
-    return { description: byFramePointers, ...sampled }
-  } catch (error) {
-    if (!look.missing.aborted || signals.discard.aborted || signals.stop.aborted) throw error
-  }
-  const hertz = Math.min(description.hertz, maxCopyingHertz)
-  const { switches } = description
-  const copying = {
-    ...description,
-    callGraph: 'dwarf',
-    hertz,
-    ...(switches !== undefined && { switches: { ...switches, period: switches.copyingPeriod } }),
-  } as const
-  progress.state('unwinding', copiesStacks(hertz))
-  return { description: copying, ...(await sample(copying, signals, naming)) }
-}
-
-function copiesStacks(hertz: number): string {
-  return `Frame pointers show no callers: sampling anew with copied stacks, at ${hertz} Hz`
-}
-
-function unwindingRemarks(asked: CaptureDescription, used: CaptureDescription): string[] {
-  const isChanged =
-    asked.tool === 'perf' &&
-    used.tool === 'perf' &&
-    asked.callGraph === 'auto' &&
-    used.callGraph === 'dwarf'
-  return isChanged ? [`${copiesStacks(used.hertz)}.`] : []
-}
-
-/** A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched. */
-async function sample(
-  description: CaptureDescription,
-  { stop, discard }: CaptureSignals,
-  { names, files }: Naming,
-  look?: CallGraphLook,
-): Promise<Pick<NamedCapture, 'perf' | 'trace' | 'end'> & { raw: Profile }> {
-  const failed = new AbortController()
-  const running = await startCapture(description, {
-    stop,
-    discard: AbortSignal.any([discard, failed.signal, ...(look ? [look.missing] : [])]),
-  })
-  try {
-    const options = {
-      mode: description.mode,
-      mapped: mappedNow(description.pid),
-      onModule: (module: Module) => names.hold(module),
-      onUse: (module: Module) => names.prepare(module),
-      unwinder: fileUnwinder(files, true),
-    }
-    const window = async () => {
-      const { startedMs, endedMs } = await running.ended
-      return { startNs: startedMs * 1e6, endNs: endedMs * 1e6 }
-    }
-    const { profile, perf, trace } = await readSegments(
-      running.segments,
-      options,
-      window,
-      look?.see,
-    )
-    const end = await running.ended
-    if (discard.aborted || look?.missing.aborted) throw discarded()
-    return { raw: pictured(profile, description), perf, trace, end }
-  } catch (error) {
-    failed.abort()
-    await running.ended.catch(() => {
-      // The reader's error came first, and says more.
-    })
-    // What was killed is cut off in the middle: that is no fault of its output.
-    throw discard.aborted ? discarded() : error
-  }
-}
-
-/** What is drawn of what was captured. */
-function pictured(profile: Profile, { mode, columns }: CaptureDescription): Profile {
-  if (columns !== undefined) return withColumns(profile, columns)
-  const isWaiting = mode === 'off-cpu' || mode === 'both' || mode === 'wall'
-  return isWaiting ? arrangeWaiting(profile, mode) : profile
-}
-
-/**
- * The code that is mapped when the capture begins. perf tells of it too, but later, when the target may
- * be gone and its files with it; and perf 6.1 leaves out what has a byte above 127 in its path.
- */
-function mappedNow(pid: number): MmapRecord[] {
-  try {
-    return readMaps(pid)
-      .filter(({ executable, inode, path }) => executable && (inode !== 0 || path === ''))
-      .map(mapping => ({ ...mapping, pid, isKernel: false, isData: false }))
-  } catch {
-    // Not to be read, or gone: what perf tells is all there is.
-    return []
-  }
-}
-
-function discarded(): ProfilerError {
-  return new ProfilerError('SP_CANCELLED', 'the capture was discarded')
 }
 
 /** From the first sample to the last, where they carry times; perf is told to use the clock that we use. */

@@ -1,0 +1,101 @@
+// One run of one tool, from its start to a profile of what it gave.
+
+import type { CaptureEnd, CaptureSignals } from '../capture/capture.ts'
+import { startCapture } from '../capture/drivers.ts'
+import { ProfilerError } from '../errors.ts'
+import type { NettraceSummary } from '../profile/nettrace.ts'
+import type { MmapRecord } from '../profile/perf-records.ts'
+import type { PerfDataSummary } from '../profile/perf-summary.ts'
+import type { Module, Profile } from '../profile/profile.ts'
+import { readSegments } from '../profile/read-segments.ts'
+import { arrangeWaiting } from '../profile/waiting.ts'
+import { withColumns } from '../profile/width.ts'
+import type { CaptureDescription } from '../runtimes/runtime.ts'
+import { readMaps } from '../target/procfs.ts'
+import type { CallGraphLook } from './call-graph.ts'
+import type { ModuleFiles } from './module-files.ts'
+import type { NameSources } from './sources.ts'
+import { fileUnwinder } from './unwind.ts'
+
+/** Before it has names. */
+export interface Sampled {
+  readonly raw: Profile
+  readonly perf: PerfDataSummary | undefined
+  readonly trace: NettraceSummary | undefined
+  readonly end: CaptureEnd
+}
+
+/** What is held of the target's files meanwhile. */
+export interface Naming {
+  readonly names: NameSources
+  readonly files: ModuleFiles
+}
+
+/** A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched. */
+export async function sample(
+  description: CaptureDescription,
+  { stop, discard }: CaptureSignals,
+  { names, files }: Naming,
+  look?: CallGraphLook,
+): Promise<Sampled> {
+  const failed = new AbortController()
+  const running = await startCapture(description, {
+    stop,
+    discard: AbortSignal.any([discard, failed.signal, ...(look ? [look.missing] : [])]),
+  })
+  try {
+    const options = {
+      mode: description.mode,
+      mapped: mappedNow(description.pid),
+      onModule: (module: Module) => names.hold(module),
+      onUse: (module: Module) => names.prepare(module),
+      unwinder: fileUnwinder(files, true),
+    }
+    const window = async () => {
+      const { startedMs, endedMs } = await running.ended
+      return { startNs: startedMs * 1e6, endNs: endedMs * 1e6 }
+    }
+    const { profile, perf, trace } = await readSegments(
+      running.segments,
+      options,
+      window,
+      look?.see,
+    )
+    const end = await running.ended
+    if (discard.aborted || look?.missing.aborted) throw discarded()
+    return { raw: pictured(profile, description), perf, trace, end }
+  } catch (error) {
+    failed.abort()
+    await running.ended.catch(() => {
+      // The reader's error came first, and says more.
+    })
+    // What was killed is cut off in the middle: that is no fault of its output.
+    throw discard.aborted ? discarded() : error
+  }
+}
+
+/** What is drawn of what was captured. */
+function pictured(profile: Profile, { mode, columns }: CaptureDescription): Profile {
+  if (columns !== undefined) return withColumns(profile, columns)
+  const isWaiting = mode === 'off-cpu' || mode === 'both' || mode === 'wall'
+  return isWaiting ? arrangeWaiting(profile, mode) : profile
+}
+
+/**
+ * The code that is mapped when the capture begins. perf tells of it too, but later, when the target may
+ * be gone and its files with it; and perf 6.1 leaves out what has a byte above 127 in its path.
+ */
+function mappedNow(pid: number): MmapRecord[] {
+  try {
+    return readMaps(pid)
+      .filter(({ executable, inode, path }) => executable && (inode !== 0 || path === ''))
+      .map(mapping => ({ ...mapping, pid, isKernel: false, isData: false }))
+  } catch {
+    // Not to be read, or gone: what perf tells is all there is.
+    return []
+  }
+}
+
+export function discarded(): ProfilerError {
+  return new ProfilerError('SP_CANCELLED', 'the capture was discarded')
+}
