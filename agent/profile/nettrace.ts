@@ -22,7 +22,7 @@ import { type NettraceObject, NettraceObjects } from './nettrace-objects.ts'
 import { NettraceOrder } from './nettrace-order.ts'
 import { type HeldStack, NettraceStacks } from './nettrace-stacks.ts'
 import { type NettraceSummary, reportNettrace, SampleTimes } from './nettrace-summary.ts'
-import { type Frame, noCaller, type ProfileBuilder } from './profile.ts'
+import { type Frame, noCaller, type Profile, ProfileBuilder } from './profile.ts'
 
 export { detectNettrace } from './nettrace-objects.ts'
 export type { NettraceSummary }
@@ -39,6 +39,11 @@ export interface NettraceOptions {
 export interface NettraceReader {
   /** @throws {ProfilerError} `SP_NETTRACE_MALFORMED` if it is no NetTrace; not for what is damaged later. */
   push(chunk: Uint8Array): void
+  /**
+   * What has been read so far, as a copy that reading on does not change. Methods that were compiled
+   * before the trace began have their names at its end only.
+   */
+  snapshot(): { readonly profile: Profile; readonly summary: NettraceSummary }
   /**
    * Hands the samples to the builder. To be called once, when no more will come.
    *
@@ -157,7 +162,21 @@ class Reader implements NettraceReader {
   end(): NettraceSummary {
     this.#objects.end()
     this.#order.all()
-    this.#build()
+    const { brokenAt, isComplete } = this.#objects
+    return this.#report(this.#builder, { isTruncated: !isComplete, brokenAt })
+  }
+
+  snapshot(): { profile: Profile; summary: NettraceSummary } {
+    const builder = new ProfileBuilder()
+    const summary = this.#report(builder, { isTruncated: false, brokenAt: this.#objects.brokenAt })
+    return { profile: builder.build(), summary }
+  }
+
+  #report(
+    builder: ProfileBuilder,
+    end: Pick<NettraceSummary, 'isTruncated' | 'brokenAt'>,
+  ): NettraceSummary {
+    this.#build(builder)
     const summary: NettraceSummary = {
       ...this.#counts,
       pid: this.#trace.pid,
@@ -169,10 +188,9 @@ class Reader implements NettraceReader {
       refusedMethods: this.methods.refused,
       refusedStackBlocks: this.#stacks.refusedBlocks,
       unfollowedMethods: this.#stacks.places.unfollowed,
-      isTruncated: !this.#objects.isComplete,
-      brokenAt: this.#objects.brokenAt,
+      ...end,
     }
-    reportNettrace(this.#builder, summary, this.#options.mode ?? 'cpu')
+    reportNettrace(builder, summary, this.#options.mode ?? 'cpu')
     return summary
   }
 
@@ -282,8 +300,7 @@ class Reader implements NettraceReader {
   }
 
   /** Gives names to the places, and the paths to the builder, callers before callees. */
-  #build(): void {
-    const builder = this.#builder
+  #build(builder: ProfileBuilder): void {
     const column = builder.column(this.#options.mode ?? 'cpu', 'samples')
     const { paths, frames } = this.#stacks.build(this.methods)
     const known = new Map<Method | Frame | undefined, number>()

@@ -25,7 +25,7 @@ import { type PerfDataOptions, Session } from './perf-session.ts'
 import { RecordStream } from './perf-stream.ts'
 import type { PerfCounts, PerfDataSummary } from './perf-summary.ts'
 import type { Window } from './perf-waiting.ts'
-import type { ProfileBuilder } from './profile.ts'
+import type { Profile, ProfileBuilder } from './profile.ts'
 
 export type { PerfDataOptions, PerfDataSummary }
 
@@ -34,6 +34,8 @@ export interface PerfDataReader {
   push(chunk: Uint8Array): void
   /** What has been counted so far. */
   readonly counts: Readonly<PerfCounts>
+  /** What has been read so far, as a copy that reading on does not change; undefined before its first event. */
+  snapshot(): { readonly profile: Profile; readonly summary: PerfDataSummary } | undefined
   /**
    * Hands the weights to the builder. To be called once, when no more will come.
    *
@@ -68,6 +70,7 @@ export function perfDataReader(
     get counts() {
       return recording.counts
     },
+    snapshot: () => recording.snapshot(),
     end: window => recording.end(window),
   }
 }
@@ -169,6 +172,12 @@ class Recording {
 
   stopAtDamage(): void {
     this.#isDamaged = true
+  }
+
+  snapshot(): { profile: Profile; summary: PerfDataSummary } | undefined {
+    if (!this.#session.hasEvents) return undefined
+    const { builder, summary } = this.#session.snapshot()
+    return { profile: builder.build(), summary }
   }
 
   end(window?: Window): PerfDataSummary {

@@ -92,16 +92,13 @@ export class Events {
     }
   }
 
-  /** Gives all weights to the builder, events of one name as one. To be called once: it merges them. */
+  /** Gives all weights to the builder, events of one name as one. They stay as they are. */
   putInto(builder: ProfileBuilder): void {
-    const byName = new Map<string, PerfEvent>()
-    for (const event of this.list) {
-      const same = byName.get(event.name)
-      if (same === undefined) byName.set(event.name, event)
-      else same.weights.merge(event.weights)
-    }
-    for (const { attr, name, weights } of byName.values()) {
-      if (weights.samples > 0) weights.putInto(builder, name, attr.unit)
+    const byName = Map.groupBy(this.list, ({ name }) => name)
+    for (const [name, [first, ...others]] of byName) {
+      const weights = others.length === 0 ? first!.weights : new EventWeights()
+      if (others.length > 0) for (const event of [first!, ...others]) weights.merge(event.weights)
+      if (weights.samples > 0) weights.putInto(builder, name, first!.attr.unit)
     }
   }
 

@@ -49,6 +49,11 @@ export class TimeOrder {
     this.#take = take
   }
 
+  /** The newest time that was handed on; -Infinity before the first. */
+  get handedOn(): number {
+    return this.#handedOn
+  }
+
   /** Where the place that `room` gave is. */
   get words(): Int32Array {
     return this.#blocks[this.#block]!

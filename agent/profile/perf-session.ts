@@ -136,17 +136,47 @@ export class Session {
   end(form: 'file' | 'pipe', isTruncated: boolean, window?: Window): PerfDataSummary {
     this.#order.end()
     this.#modules.identify(this.features.buildIds)
+    return this.#report(this.#builder, this.#waiting, { form, isTruncated }, window)
+  }
+
+  /**
+   * What has taken effect so far, in a builder of its own: reading goes on as if nobody had asked.
+   * Records of the last two rounds are not in it, for they still wait for their time.
+   */
+  snapshot(): { readonly builder: ProfileBuilder; readonly summary: PerfDataSummary } {
+    let builder: ProfileBuilder | undefined
+    const copy = () => {
+      builder = this.#builder.copy()
+      return builder
+    }
+    const waiting = this.#waiting?.copy(copy, this.#tasks.threads)
+    builder ??= copy()
+    const summary = this.#report(builder, waiting, { form: 'pipe', isTruncated: false })
+    // Samples that still wait are not counted, so their time is not either.
+    const lastSampleNs =
+      this.#order.handedOn < this.#first
+        ? summary.firstSampleNs
+        : uint64(this.#baseLow, this.#baseHigh) + Math.min(this.#last, this.#order.handedOn)
+    return { builder, summary: { ...summary, lastSampleNs } }
+  }
+
+  #report(
+    builder: ProfileBuilder,
+    waits: Waiting | undefined,
+    end: Pick<PerfDataSummary, 'form' | 'isTruncated'>,
+    window?: Window,
+  ): PerfDataSummary {
     this.#events.describe(this.features.events)
     const { perfVersion, kernelRelease, architecture, cpus } = this.features
     const base = uint64(this.#baseLow, this.#baseHigh)
     const hasTimes = this.#first <= this.#last
-    const waiting = this.#waiting?.end(
+    const waiting = waits?.end(
       this.#tasks.threads,
       window && { startNs: window.startNs - base, endNs: window.endNs - base },
     )
-    this.#counts.oneFrameUserStacks += this.#unwinding?.oneFrame ?? 0
+    const { oneFrameUserStacks } = this.#counts
     const summary: PerfDataSummary = {
-      form,
+      ...end,
       events: this.#events.summaries,
       samples: this.#events.samples,
       hasStacks: this.#events.hasStacks || (this.#unwinding?.stacks ?? 0) > 0,
@@ -158,6 +188,7 @@ export class Session {
       architecture,
       lost: Math.max(this.#lostRecords, this.#lostAtEnd) + this.#lostByHardware,
       ...this.#counts,
+      oneFrameUserStacks: oneFrameUserStacks + (this.#unwinding?.oneFrame ?? 0),
       processes: this.#tasks.sampled.map(({ pid, comm, samples }) => ({
         pid,
         comm: comm ?? `:${pid}`,
@@ -168,17 +199,12 @@ export class Session {
       refusedMappings: this.#modules.refused + this.#refused,
       droppedTasks: this.#tasks.dropped,
       overflowingFrames: this.#stacks.overflow,
-      isTruncated,
       ...(waiting !== undefined && { waiting }),
       ...(this.#unwinding !== undefined &&
-        this.#unwinding.stacks > 0 && { unwound: this.#unwinding.counts }),
+        this.#unwinding.stacks > 0 && { unwound: { ...this.#unwinding.counts } }),
     }
-    reportSummary(
-      this.#builder,
-      summary,
-      this.#events.copyUserStacks && this.#unwinding === undefined,
-    )
-    this.#events.putInto(this.#builder)
+    reportSummary(builder, summary, this.#events.copyUserStacks && this.#unwinding === undefined)
+    this.#events.putInto(builder)
     return summary
   }
 

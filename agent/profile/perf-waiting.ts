@@ -75,13 +75,13 @@ export class Waiting {
   readonly #period: number
   readonly #rootOf: (thread: Thread) => number
   readonly #lives = new Map<Thread, Life>()
-  readonly #ended = new WeakSet<Thread>()
-  readonly #onCpu = new Sums()
-  readonly #off = { blocked: new Sums(), preempted: new Sums() }
-  readonly #before = new Sums()
+  #ended = new WeakSet<Thread>()
+  #onCpu = new Sums()
+  #off = { blocked: new Sums(), preempted: new Sums() }
+  #before = new Sums()
   /** Of threads that were there before, when their first switch was: what lies before it began with the window. */
-  readonly #runUntil: number[] = []
-  readonly #blockedUntil: { readonly root: number; readonly time: number }[] = []
+  #runUntil: number[] = []
+  #blockedUntil: { readonly root: number; readonly time: number }[] = []
   #onNs = 0
   /** Sums of ends and of births, and how many threads were there before: their births are the window's start. */
   #ends = 0
@@ -155,6 +155,40 @@ export class Waiting {
     this.#close(thread, life, time)
     this.#lives.delete(thread)
     this.#ended.add(thread)
+  }
+
+  /**
+   * As it is now: `end` may be called on it, and this goes on.
+   *
+   * @param copyBuilder asked for a copy of our builder, when every thread has its place in it
+   */
+  copy(copyBuilder: () => ProfileBuilder, known: Iterable<Thread>): Waiting {
+    for (const thread of known) this.#rootOf(thread)
+    for (const thread of this.#lives.keys()) this.#rootOf(thread)
+    const copy = new Waiting(copyBuilder(), this.#period, this.#rootOf)
+    copy.isMachineWide = this.isMachineWide
+    for (const [thread, life] of this.#lives) {
+      copy.#lives.set(thread, { ...life, owed: { ...life.owed } })
+    }
+    copy.#ended = this.#ended
+    copy.#onCpu = this.#onCpu.copy()
+    const { blocked, preempted } = this.#off
+    copy.#off = { blocked: blocked.copy(), preempted: preempted.copy() }
+    copy.#before = this.#before.copy()
+    copy.#runUntil = [...this.#runUntil]
+    copy.#blockedUntil = [...this.#blockedUntil]
+    copy.#onNs = this.#onNs
+    copy.#ends = this.#ends
+    copy.#births = this.#births
+    copy.#olderThreads = this.#olderThreads
+    copy.#threads = this.#threads
+    copy.#neverRan = this.#neverRan
+    copy.#stillBlocked = this.#stillBlocked
+    copy.#switches = this.#switches
+    copy.#unpaired = this.#unpaired
+    copy.#first = this.#first
+    copy.#last = this.#last
+    return copy
   }
 
   /** Hands everything to the builder. `known` are the threads that live at the end; times are relative. */
@@ -274,6 +308,13 @@ class Sums {
     }
     this.#sums[stack]! += nanoseconds
     this.total += nanoseconds
+  }
+
+  copy(): Sums {
+    const copy = new Sums()
+    copy.total = this.total
+    copy.#sums = this.#sums.slice()
+    return copy
   }
 
   putInto(builder: ProfileBuilder, event: string): void {

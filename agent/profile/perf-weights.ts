@@ -32,6 +32,7 @@ export class EventWeights {
 
   /** Adds up with another event of the same name, as a CPU with two kinds of cores has it. */
   merge(other: EventWeights): void {
+    if (other.isCountOnly) this.isCountOnly = true
     if (other.samples === 0) return
     if (this.samples === 0) this.period = other.period
     const isVaried = this.#isVaried || other.#isVaried || this.period !== other.period

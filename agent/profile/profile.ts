@@ -203,6 +203,22 @@ export class ProfileBuilder {
     this.#notes.add(sentence)
   }
 
+  /** As it is now, in a builder of its own: what is added to one of the two is not in the other. */
+  copy(): ProfileBuilder {
+    const copy = new ProfileBuilder()
+    copy.#frames = this.#frames.slice()
+    copy.#firstOfName = new Map(this.#firstOfName)
+    copy.#otherFrames = new Map(this.#otherFrames)
+    copy.#nameLength = this.#nameLength
+    copy.#stacks = this.#stacks.slice()
+    copy.#length = this.#length
+    copy.#slots = this.#slots.slice()
+    copy.#columns = this.#columns.map(column => ({ ...column, self: column.self.slice() }))
+    copy.#loss = new Map(this.#loss)
+    copy.#notes = new Set(this.#notes)
+    return copy
+  }
+
   build(): Profile {
     if (this.#columns.length === 0) this.column('samples', 'samples')
     const length = this.#length

@@ -346,3 +346,19 @@ test('bytes at random behind a good beginning are read in no time', async () => 
     }
   }
 })
+
+test.for(samples)('a look at %s while it is read changes nothing of it', async name => {
+  const bytes = bytesOf(name)
+  const builder = new ProfileBuilder()
+  const reader = nettraceReader(builder)
+  let seen = 0
+  for (let at = 0; at < bytes.length; at += 100_000) {
+    reader.push(bytes.subarray(at, at + 100_000))
+    if (at > 0) seen = weightOf(reader.snapshot().profile)
+  }
+  const summary = reader.end()
+  const expected = await read(bytes)
+  expect(summary).toEqual(expected.summary)
+  expect(folded(builder.build())).toBe(folded(expected.profile))
+  expect(seen).toBeLessThanOrEqual(weightOf(expected.profile))
+})

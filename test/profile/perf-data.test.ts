@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { ProfilerError } from '../../agent/errors.ts'
+import { weightOf } from '../../agent/profile/call-tree.ts'
 import { detectPerfData, perfDataReader } from '../../agent/profile/perf-data.ts'
 import {
   type Frame,
@@ -402,3 +403,27 @@ function frameOfPerf(line: string): string {
   const [, address, file] = /^\s*([0-9a-f]+) .*\(([^()]*)\)$/.exec(line)!
   return file === '[unknown]' ? file : `${address} (${file})`
 }
+
+test.for(['flat', 'dwarf'])(
+  'a look at %s.data while it is read changes nothing of it',
+  async name => {
+    const bytes = fixture(`${name}.data`)
+    const builder = new ProfileBuilder()
+    const reader = perfDataReader(builder)
+    let seen = 0
+    for (let at = 0; at < bytes.length; at += 10_000) {
+      reader.push(bytes.subarray(at, at + 10_000))
+      const { profile, summary } = reader.snapshot() ?? {}
+      if (profile === undefined) continue
+      // What is in it is counted in it, and it only grows.
+      expect(weightOf(profile, profile.columns.length - 1)).toBe(summary!.samples)
+      expect(summary!.samples).toBeGreaterThanOrEqual(seen)
+      seen = summary!.samples
+    }
+    const summary = reader.end()
+    const expected = await reading(bytes)
+    expect(seen).toBeGreaterThan(0)
+    expect(summary).toEqual(expected.summary)
+    expect(builder.build()).toEqual(expected.profile)
+  },
+)

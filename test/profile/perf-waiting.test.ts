@@ -1,6 +1,8 @@
 // Recordings of switches, written by hand: each is the life of a few threads.
 
 import { describe, expect, test } from 'vitest'
+import { perfDataReader } from '../../agent/profile/perf-data.ts'
+import { ProfileBuilder } from '../../agent/profile/profile.ts'
 import { arrangeWaiting, type WaitingMode } from '../../agent/profile/waiting.ts'
 import { fixture, reading, stacksOf } from './perf-reading.ts'
 import {
@@ -304,4 +306,33 @@ describe('a real recording', () => {
       }
     }
   })
+})
+
+test('a look while it is recorded closes the waits that go on, and leaves them open', async () => {
+  const records = [
+    name(10, 'a'),
+    into(10, 1000),
+    leaves(10, 1490),
+    out(10, 1500),
+    record(68, 0, Buffer.alloc(0)),
+    into(10, 2300),
+    leaves(10, 2800),
+    preempted(10, 2900),
+    record(68, 0, Buffer.alloc(0)),
+    into(10, 4000),
+  ]
+  const builder = new ProfileBuilder()
+  const reader = perfDataReader(builder)
+  reader.push(Buffer.concat([header, event(everySwitch)]))
+  const looks = records.map(record => {
+    reader.push(record)
+    return reader.snapshot()!
+  })
+  const summary = reader.end()
+  const expected = await reading(Buffer.concat([header, event(everySwitch), ...records]))
+  expect(summary).toEqual(expected.summary)
+  expect(stacksOf(builder.build())).toEqual(stacksOf(expected.profile))
+  // Of the rounds that have had their time: it left at 1500 and has not come back.
+  const { waiting } = looks.at(-1)!.summary
+  expect(waiting).toMatchObject({ stillBlocked: 1, switches: 1, threads: 1 })
 })
