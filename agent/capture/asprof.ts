@@ -118,11 +118,13 @@ async function run(
   const dump = async () => {
     const weights = unit === undefined ? ['samples'] : [unit, 'events']
     const taken: Segment[] = []
+    const atMs = monotonicMs()
     for (const weight of weights) {
       const counter = weight === unit ? ['total'] : []
       const bytes = await profiler.command(['dump', 'collapsed', 'ann', ...counter], 'dump')
       const supersedes = taken.length === 0
-      taken.push({ format: `asprof ${weight}`, chunks: one(bytes), supersedes })
+      const between = { startedMs, endedMs: atMs }
+      taken.push({ format: `asprof ${weight}`, chunks: one(bytes), supersedes, ...between })
     }
     for (const segment of taken) emit(segment)
     dumps++

@@ -13,6 +13,11 @@ export interface Segment {
   /** It holds all that the segments before it held: they were a first look, and it takes their place. */
   readonly supersedes?: boolean
   readonly chunks: AsyncIterable<Uint8Array>
+  /** What the tool gave, where the reader is given it within something of ours. */
+  readonly raw?: { readonly format: string; readonly bytes: () => Uint8Array }
+  /** When it was sampled, on the monotonic clock, of a segment that comes whole. */
+  readonly startedMs?: number
+  readonly endedMs?: number
 }
 
 export interface CaptureEnd extends ToolEnd {
@@ -40,6 +45,8 @@ export interface CaptureSignals {
   readonly stop: AbortSignal
   /** End everything at once; nothing will be kept. */
   readonly discard: AbortSignal
+  /** Whether somebody looks while it samples: only then it pays to give early what there is. */
+  readonly isWatched?: () => boolean
 }
 
 /** What a person may want to see while it runs. */

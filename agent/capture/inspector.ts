@@ -136,6 +136,7 @@ async function sampleUntilEnd(
   })
   const stopped = Promise.race([aborted(stop), aborted(discard), gone, ends])
   for (let lengthMs = firstSegmentMs, goesOn = true; goesOn; lengthMs = segmentMs) {
+    const beganMs = endedMs
     const leftMs = untilMs - monotonicMs()
     // What would be shorter than half a segment is added to this one.
     const timeMs = leftMs < 1.5 * lengthMs ? leftMs : lengthMs
@@ -156,7 +157,7 @@ async function sampleUntilEnd(
     }
     for (const each of profiles) {
       count(each, tally)
-      segments.push(segmentOf(each, description))
+      segments.push(segmentOf(each, description, { startedMs: beganMs, endedMs }))
     }
     threads.intervalUs = nextInterval(threads.intervalUs, hertz, profiles[0]?.profile)
     connection.renew()
@@ -198,13 +199,19 @@ function aborted(signal: AbortSignal): Promise<void> {
 // Twice late is a busy machine; later than that, nobody ran.
 const longestIntervals = 3
 
-function segmentOf(sampled: ThreadProfile, { mode, hertz }: InspectorCapture): Segment {
+function segmentOf(
+  sampled: ThreadProfile,
+  { mode, hertz }: InspectorCapture,
+  between: Pick<Segment, 'startedMs' | 'endedMs'>,
+): Segment {
   const longestUs = mode === 'cpu' ? Math.round((longestIntervals * 1e6) / hertz) : undefined
   return {
     format: 'cpuprofile of a thread',
     chunks: (async function* () {
       yield Buffer.from(JSON.stringify({ mode, longestUs, ...sampled }))
     })(),
+    raw: { format: 'cpuprofile', bytes: () => Buffer.from(JSON.stringify(sampled.profile)) },
+    ...between,
   }
 }
 

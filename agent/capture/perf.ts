@@ -6,18 +6,29 @@
 // sidecar without SYS_ADMIN it opens our file at the target's path and names
 // the wrong function. It runs without a workload, so no `sleep` outlives it, and
 // stops at SIGINT, after which it drains its buffers and ends by that signal.
+//
+// The trap: it sleeps until a buffer is half full, which one busy core at 99 Hz
+// takes twelve seconds for. Who looks meanwhile has it woken up.
 
 import { ProfilerError } from '../errors.ts'
 import type { PerfCapture } from '../runtimes/runtime.ts'
 import type { CaptureEnd, Driver } from './capture.ts'
 import { writeJvmPerfMap } from './jvm-perf-map.ts'
-import { startTool, type ToolEnd } from './run.ts'
+import { readToolVersion, startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
 
 export const capturePerf: Driver<PerfCapture> = async (description, signals) => {
   const map =
     description.perfMap && (await writeJvmPerfMap(description.pid, description.perfMap.asTarget))
-  const tool = await startTool({ path: description.toolPath, args: perfArguments(description) })
+  const isControlled = listens(await readToolVersion(description.toolPath))
+  const tool = await startTool({
+    path: description.toolPath,
+    args: [...perfArguments(description), ...(isControlled ? ['--control=fd:3'] : [])],
+    isControlled,
+  })
+  const waking = setInterval(() => {
+    if (signals.isWatched?.() === true) tool.tell('ping\n')
+  }, wakeMs)
   const run = runFor(tool, description.durationMs, signals)
   const { maxBytes = Number.POSITIVE_INFINITY } = description.switches ?? {}
   let bytes = 0
@@ -36,7 +47,10 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
       yield chunk
     }
   }
-  const finished = tool.ended.finally(() => map?.finish())
+  const finished = tool.ended.finally(() => {
+    clearInterval(waking)
+    return map?.finish()
+  })
   const ended = finished.then((end): CaptureEnd => {
     if (run.hung()) throw hungError('perf')
     if (!run.wasAsked() && end.exitCode !== 0) throw perfError(description, end)
@@ -60,6 +74,15 @@ export const capturePerf: Driver<PerfCapture> = async (description, signals) => 
     })(),
     ended,
   }
+}
+
+// Two of these rounds put samples in their order.
+const wakeMs = 250
+
+/** `--control=fd:` came with perf 5.9. Any word on it wakes perf up, and then it empties its buffers. */
+function listens(version: string): boolean {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  return major > 5 || (major === 5 && minor >= 9)
 }
 
 // Enough for all but a few stacks in a hundred; a larger copy costs the target and us as much more.

@@ -17,7 +17,13 @@ import http from 'node:http'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProfilerError, systemCode } from '../errors.ts'
 import type { Endpoint, PprofCapture } from '../runtimes/runtime.ts'
-import { type CaptureEnd, type CaptureSignals, type Driver, monotonicMs } from './capture.ts'
+import {
+  type CaptureEnd,
+  type CaptureSignals,
+  type Driver,
+  monotonicMs,
+  type Segment,
+} from './capture.ts'
 
 export const capturePprof: Driver<PprofCapture> = async (description, signals) => {
   const endpoint = await findEndpoint(description, signals.discard)
@@ -47,7 +53,7 @@ export const capturePprof: Driver<PprofCapture> = async (description, signals) =
             })
             return
           }
-          yield { format: 'pprof', chunks: one(value) }
+          yield { format: 'pprof', chunks: one(value.bytes), ...value.between }
         }
       } catch (error) {
         reject(error)
@@ -60,6 +66,8 @@ export const capturePprof: Driver<PprofCapture> = async (description, signals) =
 
 // Where a server limits its answers to ten seconds, as many do, this fits; and what a dying target loses is this much.
 const segmentMs = 5000
+// A picture exists after it.
+const firstSegmentMs = 2000
 // A snapshot stops the program for a moment: one a second is seen by nobody.
 const snapshotMs = 1000
 const shortestMs = 1000
@@ -70,17 +78,24 @@ const maxBytes = 64 << 20
 const probeMs = 1000
 const maxProbeBytes = 64 << 10
 
+interface Profiled {
+  readonly bytes: Buffer
+  readonly between: Pick<Segment, 'startedMs' | 'endedMs'>
+}
+
 /** Yields each profile, and returns why there are no more. */
 async function* segmentsOf(
   { profile, durationMs }: PprofCapture,
   endpoint: Endpoint,
   { stop, discard }: CaptureSignals,
   startedMs: number,
-): AsyncGenerator<Buffer, 'asked' | 'gone'> {
+): AsyncGenerator<Profiled, 'asked' | 'gone'> {
   let isFirst = true
   const left = () => startedMs + durationMs - monotonicMs()
   while (isFirst || (left() >= shortestMs && !stop.aborted)) {
-    const wantedMs = Math.max(shortestMs, Math.min(segmentMs, left()))
+    const beganMs = monotonicMs()
+    const longestMs = isFirst ? firstSegmentMs : segmentMs
+    const wantedMs = Math.max(shortestMs, Math.min(longestMs, left()))
     const seconds = Math.ceil(wantedMs / 1000)
     const timed = isSnapshot(profile) ? '' : `?seconds=${seconds}`
     const path = `/debug/pprof/${profile}${timed}`
@@ -94,7 +109,7 @@ async function* segmentsOf(
     if (answer === undefined) return 'gone'
     if (answer.status !== 200) throw refused(answer)
     isFirst = false
-    yield answer.body
+    yield { bytes: answer.body, between: { startedMs: beganMs, endedMs: monotonicMs() } }
     if (isSnapshot(profile)) {
       await sleep(Math.max(0, Math.min(snapshotMs, left())), undefined, { signal: stop }).catch(
         () => {

@@ -9,12 +9,25 @@
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
 import type { PySpyCapture } from '../runtimes/runtime.ts'
-import type { CaptureEnd, Driver } from './capture.ts'
+import type { CaptureEnd, CaptureSignals, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
+import { captureInTurns, type Turn } from './turns.ts'
 import { openNamelessFile, readAndClose } from './workdir.ts'
 
-export const capturePySpy: Driver<PySpyCapture> = async (description, signals) => {
+export const capturePySpy: Driver<PySpyCapture> = (description, signals) => {
+  // Two of them cannot stop the target at once.
+  const isWatched = description.pause ? undefined : signals.isWatched
+  const { stop, discard } = signals
+  return captureInTurns(
+    description.durationMs,
+    { stop, discard, ...(isWatched && { isWatched }) },
+    (durationMs, signals) => startTurn({ ...description, durationMs }, signals),
+  )
+}
+
+async function startTurn(description: PySpyCapture, signals: CaptureSignals): Promise<Turn> {
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   const output = openNamelessFile()
   try {
     const tool = await startTool({
@@ -27,6 +40,7 @@ export const capturePySpy: Driver<PySpyCapture> = async (description, signals) =
     tool.stdout.setEncoding('utf8').on('data', (piece: string) => {
       // Its banner says that it is attached and samples.
       run.begin()
+      begin()
       said = (said + piece).slice(-maxSaid)
     })
     const ended = tool.ended.then((end): CaptureEnd => {
@@ -48,6 +62,7 @@ export const capturePySpy: Driver<PySpyCapture> = async (description, signals) =
     })
     ended.catch(() => fs.closeSync(output))
     return {
+      begun,
       segments: (async function* () {
         await ended
         yield { format: 'py-spy raw', chunks: readAndClose(output) }

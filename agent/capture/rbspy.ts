@@ -10,12 +10,25 @@
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
 import type { RbspyCapture } from '../runtimes/runtime.ts'
-import type { CaptureEnd, Driver } from './capture.ts'
+import type { CaptureEnd, CaptureSignals, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor, type TimedRun } from './run-for.ts'
+import { captureInTurns, type Turn } from './turns.ts'
 import { openNamelessFile, readAndClose } from './workdir.ts'
 
-export const captureRbspy: Driver<RbspyCapture> = async (description, signals) => {
+export const captureRbspy: Driver<RbspyCapture> = (description, signals) => {
+  // Two of them cannot stop the target at once.
+  const isWatched = description.pause ? undefined : signals.isWatched
+  const { stop, discard } = signals
+  return captureInTurns(
+    description.durationMs,
+    { stop, discard, ...(isWatched && { isWatched }) },
+    (durationMs, signals) => startTurn({ ...description, durationMs }, signals),
+  )
+}
+
+async function startTurn(description: RbspyCapture, signals: CaptureSignals): Promise<Turn> {
+  const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   const output = openNamelessFile()
   try {
     const tool = await startTool({
@@ -30,7 +43,10 @@ export const captureRbspy: Driver<RbspyCapture> = async (description, signals) =
     tool.stdout.resume()
     let late = ''
     tool.stderr.on('data', (piece: string) => {
-      if (piece.includes('Ruby VM addresses')) run.begin()
+      if (piece.includes('Ruby VM addresses')) {
+        run.begin()
+        begin()
+      }
       late = /[\d.]+% \(\d+\/\d+\) of stack traces were sampled late/.exec(piece)?.[0] ?? late
     })
     const ended = tool.ended.then((end): CaptureEnd => {
@@ -50,6 +66,7 @@ export const captureRbspy: Driver<RbspyCapture> = async (description, signals) =
     })
     ended.catch(() => fs.closeSync(output))
     return {
+      begun,
       segments: (async function* () {
         await ended
         yield { format: 'rbspy collapsed', chunks: readAndClose(output) }

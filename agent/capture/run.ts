@@ -10,7 +10,7 @@
 // breaks instead).
 
 import fs from 'node:fs'
-import type { Readable } from 'node:stream'
+import type { Duplex, Readable } from 'node:stream'
 import { execa } from 'execa'
 import { ProfilerError, systemCode } from '../errors.ts'
 
@@ -19,6 +19,8 @@ export interface ToolCommand {
   readonly args: readonly string[]
   /** Given to the tool as descriptor 3. */
   readonly outputFd?: number
+  /** Descriptor 3 is a line to it, instead. */
+  readonly isControlled?: boolean
   /** Variables that it needs beside PATH, LC_ALL and HOME. */
   readonly env?: Readonly<Record<string, string>>
 }
@@ -39,6 +41,8 @@ export interface RunningTool {
   readonly stdout: Readable
   /** For those who wait for a word; its tail is kept in any case. */
   readonly stderr: Readable
+  /** Tells it something on descriptor 3, where it listens there; who has ended hears nothing. */
+  tell(words: string): void
   /** Asks it to stop and keep what it has; kills it when it has not ended after `graceMs`. */
   stop(): void
   /** Ends it at once. */
@@ -61,7 +65,7 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
       ? undefined
       : fs.createWriteStream('', { fd: command.outputFd, autoClose: false })
   const child = execa('setpriv', ['--pdeathsig', 'KILL', command.path, ...command.args], {
-    stdio: ['ignore', 'pipe', 'pipe', output ?? 'ignore'],
+    stdio: ['ignore', 'pipe', 'pipe', output ?? (command.isControlled ? 'pipe' : 'ignore')],
     buffer: false,
     reject: false,
     // Its own process group: a Ctrl-C on the terminal is ours to handle, once for stop and twice for kill.
@@ -115,10 +119,15 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
     killed = true
     signal('SIGKILL')
   }
+  const control = command.isControlled ? (child.stdio[3] as unknown as Duplex | null) : null
+  control?.on('error', () => {}).resume()
   return {
     pid: child.pid,
     stdout: child.stdout,
     stderr: child.stderr,
+    tell(words) {
+      if (!isOver && control?.writable === true) control.write(words)
+    },
     stop() {
       // SIGINT: what perf and py-spy both answer by finishing; py-spy loses all at SIGTERM.
       signal('SIGINT')
@@ -129,8 +138,21 @@ export async function startTool(command: ToolCommand): Promise<RunningTool> {
   }
 }
 
-/** The first line that the tool says of itself; 'unknown' if it says nothing in time. */
-export async function readToolVersion(toolPath: string): Promise<string> {
+/** The first line that the tool says of itself; 'unknown' if it says nothing in time. Asked once. */
+export function readToolVersion(toolPath: string): Promise<string> {
+  let version = versions.get(toolPath)
+  if (version === undefined) {
+    version = askVersion(toolPath)
+    versions.set(toolPath, version)
+    // What could not be started is looked for again.
+    version.catch(() => versions.delete(toolPath))
+  }
+  return version
+}
+
+const versions = new Map<string, Promise<string>>()
+
+async function askVersion(toolPath: string): Promise<string> {
   const tool = await startTool({ path: toolPath, args: ['--version'] })
   const timer = setTimeout(tool.kill, versionMs)
   let said = ''

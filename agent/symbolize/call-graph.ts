@@ -18,6 +18,8 @@ const shallowDepth = 3
 
 export interface CallGraphLook {
   see(counts: Readonly<PerfCounts>): void
+  /** What comes is still looked at. */
+  isOver(): boolean
   /** Aborted as soon as it is clear that callers are missing. */
   readonly missing: AbortSignal
 }
@@ -35,6 +37,7 @@ export function lookForCallers(durationMs: number): CallGraphLook {
       isOver = true
       if (hasNoCallers(userStacks, oneFrameUserStacks, userFrames)) missing.abort()
     },
+    isOver: () => isOver || monotonicMs() > until + startMs,
     missing: missing.signal,
   }
 }

@@ -22,8 +22,9 @@ export async function sampleWithCallers(
   }
   const byFramePointers = { ...description, callGraph: 'fp' } as const
   const look = lookForCallers(description.durationMs)
+  const looked = { ...signals, isWatched: () => !look.isOver() || signals.isWatched?.() === true }
   try {
-    const sampled = await sample(byFramePointers, signals, naming, look)
+    const sampled = await sample(byFramePointers, looked, naming, look)
     return { description: byFramePointers, ...sampled }
   } catch (error) {
     if (!look.missing.aborted || signals.discard.aborted || signals.stop.aborted) throw error
