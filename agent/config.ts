@@ -92,6 +92,10 @@ const schema = z.strictObject({
   format: list,
   output: z.string().min(1).optional(),
   to: destination,
+  /** Where the picture so far is written while it samples. */
+  live: z.string().min(1).optional(),
+  /** Where the bytes that the tool gives are kept, as they are: nothing is redacted in them. */
+  keepRaw: z.string().min(1).optional(),
   incident: incident.optional(),
   customerIds: z.array(customerId).max(50),
   /** Whether a tool may stop the target for the moment of each sample. */

@@ -6,14 +6,18 @@
 // one hands to the next.
 
 import type { CaptureSignals, Progress } from './capture/capture.ts'
+import { openRawFile, type RawFile } from './capture/keep-raw.ts'
 import { askKernel } from './capture/probe.ts'
 import type { Format, Settings } from './config.ts'
+import { ProfilerError } from './errors.ts'
 import { plan } from './plan/plan.ts'
 import { readPrivileges } from './plan/privileges.ts'
-import { describeCapture, describeTarget } from './publish/describe.ts'
+import { type CaptureContext, describeCapture, describeTarget } from './publish/describe.ts'
+import type { Live } from './publish/live.ts'
 import type { Receipt } from './publish/receipt.ts'
 import { fingerprint } from './runtimes/index.ts'
 import { captureNamed } from './symbolize/named-capture.ts'
+import { openWatch, type Watch } from './symbolize/watch.ts'
 import { withFacts } from './target/facts.ts'
 import type { Target } from './target/find.ts'
 
@@ -26,6 +30,8 @@ export interface RecordAsk {
   readonly version: string
   /** What a session knows before it begins: its id, who asked, and where its files are kept beside. */
   readonly session?: SessionContext
+  /** Given what can be asked of the capture while it runs. Who does not ask pays nothing. */
+  readonly onLive?: (live: Live) => void
 }
 
 export interface SessionContext {
@@ -45,19 +51,6 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   await ask.session?.turn(planned.exclusive)
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
 
-  const [captured, { publishDraft }] = await Promise.all([
-    captureNamed(
-      planned.captures,
-      target,
-      signals,
-      progress,
-      settings.stat ? planned.perf : undefined,
-    ),
-    // What comes after is loaded while the tool samples.
-    import('./publish/publish.ts'),
-  ])
-
-  progress.state('publishing', 'Redacting, drawing, publishing')
   // How the target was come to was said when it was chosen.
   const remarks = [...(target.chosen === undefined ? [] : [target.chosen]), ...planned.remarks]
   const context = {
@@ -68,8 +61,56 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
     version,
     session: ask.session,
   }
+  const watch = ask.onLive && openWatch()
+  const countWith = settings.stat ? planned.perf : undefined
+  const [captured, { publishDraft }, live] = await Promise.all([
+    keepingRaw(ask, progress, raw =>
+      captureNamed(planned.captures, target, signals, progress, { countWith, watch, raw }),
+    ),
+    // What comes after is loaded while the tool samples.
+    import('./publish/publish.ts'),
+    watch && showLive(ask, watch, context),
+  ])
+
+  progress.state('publishing', 'Redacting, drawing, publishing')
   const draft = describeCapture(captured, context)
-  return publishDraft(draft, { ...ask, keepIn: ask.session?.keepIn }, captured.end.endedMs)
+  const receipt = await publishDraft(
+    draft,
+    { ...ask, keepIn: ask.session?.keepIn },
+    captured.end.endedMs,
+  )
+  live?.finish(draft)
+  return receipt
+}
+
+/** What was discarded is not kept; of what failed, the bytes may say why. */
+async function keepingRaw<Captured>(
+  { settings: { keepRaw, force } }: RecordAsk,
+  progress: Progress,
+  capture: (raw: RawFile | undefined) => Promise<Captured>,
+): Promise<Captured> {
+  if (keepRaw === undefined) return capture(undefined)
+  const raw = await openRawFile(keepRaw, force)
+  try {
+    return await capture(raw)
+  } catch (error) {
+    if (error instanceof ProfilerError && error.code === 'SP_CANCELLED') await raw.remove()
+    throw error
+  } finally {
+    const said = await raw.close()
+    if (said !== undefined) progress.state('kept', said)
+  }
+}
+
+async function showLive(
+  { onLive }: RecordAsk,
+  watch: Watch,
+  context: CaptureContext,
+): Promise<Live> {
+  const { openLive } = await import('./publish/live.ts')
+  const live = openLive(watch, context)
+  onLive?.(live)
+  return live
 }
 
 /** How the target would be captured, and what of that only one capture at a time may hold. */

@@ -80,6 +80,8 @@ export interface Line {
   readonly message?: string
   // biome-ignore lint/suspicious/noExplicitAny: the shape is what the tests are about
   readonly receipt?: any
+  // biome-ignore lint/suspicious/noExplicitAny: as above
+  readonly live?: any
   readonly error?: { readonly code: string; readonly message: string; readonly facts: object }
   readonly targets?: readonly { readonly pid: number; readonly comm: string }[]
 }

@@ -52,7 +52,6 @@ export interface CaptureSignals {
 /** What a person may want to see while it runs. */
 export interface Progress {
   state(name: string, words: string): void
-  tick(words: string): void
 }
 
 export type Driver<Description extends CaptureDescription> = (

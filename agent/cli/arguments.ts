@@ -17,6 +17,8 @@ const flags = {
   format: { type: 'string', short: 'f', multiple: true },
   output: { type: 'string', short: 'o' },
   to: { type: 'string' },
+  live: { type: 'string' },
+  'keep-raw': { type: 'string' },
   incident: { type: 'string', short: 'i' },
   pause: { type: 'boolean' },
   force: { type: 'boolean' },

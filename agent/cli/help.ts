@@ -60,6 +60,8 @@ idle (tini, a shell, a master) stands for the busiest worker below it, and that 
                          auto: dwarf where callers are missing  (default auto)
       --native           also what runs outside JavaScript: native code, kernel, helper threads
       --stat             count instructions, cache misses, faults and switches beside it
+      --live FILE        the picture so far, redacted like all, written anew while it samples
+      --keep-raw FILE    what the tool gives, as it is (perf.data, .nettrace): never redacted
 ${common}
 
 Ctrl-C stops and keeps what there is; twice stops and discards it.

@@ -16,6 +16,7 @@ import { readCandidates } from '../target/candidates.ts'
 import { busyShare, targetOf } from '../target/find.ts'
 import { captureSlots, readLimits } from '../target/limits.ts'
 import { version } from '../version.ts'
+import { showLive } from './live.ts'
 import { printReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import { asProfilerError, type Terminal } from './terminal.ts'
@@ -31,6 +32,12 @@ export async function recordAll(
   }
   if (given.output !== undefined) {
     throw new ProfilerError('SP_USAGE', '--output is one file, --all is several captures: use --to')
+  }
+  if (given.live !== undefined || given.keepRaw !== undefined) {
+    throw new ProfilerError(
+      'SP_USAGE',
+      '--live and --keep-raw are of one capture, --all is several',
+    )
   }
   checkOutput(given)
   const busy = (await readCandidates()).filter(({ cpuShare }) => cpuShare >= busyShare)
@@ -64,17 +71,20 @@ async function jobFor(
 ): Promise<Job<Receipt>> {
   const progress = {
     state: (name: string, words: string) => terminal.state(name, `${pid}: ${words}`),
-    // A line that updates can be of one capture only.
-    tick() {},
   }
   const run = async () => {
+    // A line that updates can be of one capture only; of JSON each line says whose it is.
+    const show = ask.settings.json ? showLive(ask.settings, terminal) : undefined
+    const seen = { ...ask, ...(show?.onLive && { onLive: show.onLive }) }
     try {
-      const receipt = await runPipeline({ ...ask, target: targetOf(pid) }, progress)
+      const receipt = await runPipeline({ ...seen, target: targetOf(pid) }, progress)
       printReceipt(receipt, terminal)
       return receipt
     } catch (error) {
       terminal.error(error)
       throw error
+    } finally {
+      show?.stop()
     }
   }
   // What cannot be planned says so itself, when it has its turn.

@@ -5,6 +5,7 @@ import { record as runPipeline } from '../pipeline.ts'
 import { checkOutput } from '../publish/output.ts'
 import { version } from '../version.ts'
 import { chooseTarget } from './choose.ts'
+import { showLive } from './live.ts'
 import { printReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import type { Terminal } from './terminal.ts'
@@ -17,13 +18,23 @@ export async function record(
 ): Promise<void> {
   checkOutput(settings)
   const target = await chooseTarget(positionals, settings, terminal)
+  const show = showLive(settings, terminal)
   const { signals, release } = onInterrupt(words => terminal.state('stopping', words))
   try {
-    const ask = { target, settings, formats, signals, version: version() }
+    const ask = {
+      target,
+      settings,
+      formats,
+      signals,
+      version: version(),
+      ...(show.onLive && { onLive: show.onLive }),
+    }
     const receipt = await runPipeline(ask, terminal)
+    await show.finish()
     // What goes to standard output is the picture itself: nothing else may.
     if (settings.output !== '-') printReceipt(receipt, terminal)
   } finally {
+    show.stop()
     release()
   }
 }

@@ -8,6 +8,8 @@
 import { ProfilerError } from '../errors.ts'
 
 export interface Terminal {
+  /** Whether a line that updates is seen. */
+  readonly isLive: boolean
   /** A state was reached: `reading`, 'Reading the samples'. */
   state(name: string, words: string): void
   /** Within the state: replaced by the next one, shown on a terminal only. */
@@ -27,6 +29,7 @@ export function openTerminal(isJson: boolean, isDebug: boolean): Terminal {
     isTicking = false
   }
   return {
+    isLive,
     state(name, words) {
       clear()
       if (isJson) this.emit({ state: name, message: words })
@@ -34,7 +37,9 @@ export function openTerminal(isJson: boolean, isDebug: boolean): Terminal {
     },
     tick(words) {
       if (!isLive) return
-      process.stderr.write(`\r\x1b[K${visible(words).slice(0, (process.stderr.columns ?? 80) - 1)}`)
+      // A terminal without a size has none, not no columns.
+      const columns = process.stderr.columns || 80
+      process.stderr.write(`\r\x1b[K${visible(words).slice(0, columns - 1)}`)
       isTicking = true
     },
     print(line) {

@@ -55,10 +55,39 @@ export async function makeArtefacts(
   settings: Pick<Settings, 'customerIds'>,
 ): Promise<Artefacts> {
   checkWeights(draft.profile)
-  const policy = redactionPolicy({
-    customerIds: settings.customerIds,
-    allowedScripts: [viewerScriptSha256],
-  })
+  const policy = artefactPolicy(settings)
+  const { outcome, ...printable } = redactDraft(draft, policy)
+  const { record } = printable
+  const files: Passed[] = []
+  for (const format of formats) {
+    const bytes = print(format, printable)
+    files.push(await pass({ name: artefactNames[format], bytes, format }, policy, record.id))
+  }
+  const manifest = await pass(
+    { name: 'manifest.json', bytes: printManifest(record, outcome, files), format: 'manifest' },
+    policy,
+    record.id,
+  )
+  return { record, outcome, files, manifest }
+}
+
+export function artefactPolicy({ customerIds }: Pick<Settings, 'customerIds'>): RedactionPolicy {
+  return redactionPolicy({ customerIds, allowedScripts: [viewerScriptSha256] })
+}
+
+/** What may be drawn of a draft, and what is said about it. */
+export interface Printable {
+  readonly profile: Redacted<Profile>
+  readonly page: Redacted<Page>
+  readonly record: Redacted<CaptureRecord>
+  readonly policy: RedactionPolicy
+}
+
+/** Takes out of a draft what is personal, and judges what is left. */
+export function redactDraft(
+  draft: Draft,
+  policy: RedactionPolicy,
+): Printable & { readonly outcome: CaptureOutcome } {
   const { title, subtitle } = draft
   const texts = { title, subtitle, record: draft.record }
   const { profile, texts: safe, tally } = redact(draft.profile, texts, policy)
@@ -83,18 +112,7 @@ export async function makeArtefacts(
   )
   // As the page has it: a long name that is cut in the middle can look personal where the whole did not.
   const outcome = { quality: page.quality, verdict: page.verdict, tally }
-
-  const files: Passed[] = []
-  for (const format of formats) {
-    const bytes = print(format, { profile, page, record, policy })
-    files.push(await pass({ name: artefactNames[format], bytes, format }, policy, record.id))
-  }
-  const manifest = await pass(
-    { name: 'manifest.json', bytes: printManifest(record, outcome, files), format: 'manifest' },
-    policy,
-    record.id,
-  )
-  return { record, outcome, files, manifest }
+  return { profile, page, record, policy, outcome }
 }
 
 // What pprof can hold: 292 years of nanoseconds.
@@ -107,13 +125,6 @@ function checkWeights(profile: Profile): void {
     const message = 'the weights add up to more than 2^63: a number in the profile is damaged'
     throw new ProfilerError('SP_LIMIT', message)
   }
-}
-
-interface Printable {
-  readonly profile: Redacted<Profile>
-  readonly page: Redacted<Page>
-  readonly record: Redacted<CaptureRecord>
-  readonly policy: RedactionPolicy
 }
 
 function print(format: Format, { profile, page, record, policy }: Printable): Buffer {

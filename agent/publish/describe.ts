@@ -12,8 +12,8 @@ import type { CaptureFacts } from '../profile/quality.ts'
 import type { ReadProfile } from '../profile/readers.ts'
 import { timeEvents } from '../profile/waiting.ts'
 import { alsoRuns, type Fingerprint } from '../runtimes/index.ts'
-import type { NamedCapture } from '../symbolize/named-capture.ts'
 import type { UsedSource } from '../symbolize/sources.ts'
+import type { Glance } from '../symbolize/watch.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import type { Draft } from './artefacts.ts'
 import type { CaptureRecord } from './manifest.ts'
@@ -51,7 +51,8 @@ export interface CaptureContext {
   readonly session?: { readonly id: string; readonly requester: string } | undefined
 }
 
-export function describeCapture(captured: NamedCapture, context: CaptureContext): Draft {
+/** Of a capture that has ended, or of a look at one that goes on. */
+export function describeCapture(captured: Glance, context: CaptureContext): Draft {
   const { settings, target, startedAt, session } = context
   const { description, end, cpuSeconds, perf, counters } = captured
   const { hertz, tool, mode } = description
@@ -109,7 +110,7 @@ function noCounters({ stat }: Settings, counters: Counters | undefined): string[
 }
 
 /** `at 99 Hz`, and of waits how many there were. */
-function howOften({ description, perf }: NamedCapture): string {
+function howOften({ description, perf }: Glance): string {
   const { mode, hertz } = description
   const rate = `at ${hertz} Hz`
   if (perf?.waiting === undefined) return mode === 'cpu' ? rate : `${rate} · ${mode}`
@@ -185,7 +186,7 @@ function captureFacts({
   profile,
   cpuSeconds,
   end,
-}: NamedCapture): CaptureFacts {
+}: Glance): CaptureFacts {
   const { tool, event, countsCpuTime, hertz: requestedHertz } = description
   if (perf === undefined) {
     // A thread that waits for a core is sampled by the clock as well: held against CPU time, its

@@ -24,24 +24,40 @@ export function formatsFor({ settings, sources }: Config): readonly Format[] {
  *
  * @throws {ProfilerError} `SP_USAGE`, `SP_OUTPUT_EXISTS`, `SP_OUTPUT_FAILED`
  */
-export function checkOutput({ output, to, force, json }: Settings): void {
-  if (output === '-') {
-    if (!json) return
-    throw new ProfilerError('SP_USAGE', 'standard output is for --json or for --output -, not both')
-  }
-  const there = output === undefined ? undefined : statOf(output)
-  if (there !== undefined && !there.isFile()) {
-    const message = `${output} is no regular file, so it is not replaced: name another, or - for standard output`
+export function checkOutput({ output, live, keepRaw, to, force, json }: Settings): void {
+  if (output === '-' && json) {
+    const message = 'standard output is for --json or for --output -, not both'
     throw new ProfilerError('SP_USAGE', message)
   }
-  if (there !== undefined && !force)
-    throw new ProfilerError('SP_OUTPUT_EXISTS', `${output} exists already`)
-  const folder =
-    output === undefined ? nearestFolder(to.slice('file:'.length)) : path.dirname(output)
-  if (!isWritableFolder(folder)) {
-    const message = `${folder} is not a folder that can be written to`
-    throw new ProfilerError('SP_OUTPUT_FAILED', message)
+  const files = [output, live, keepRaw]
+    .filter(file => file !== undefined)
+    .map(file => path.resolve(file))
+  if (new Set(files).size < files.length) {
+    throw new ProfilerError(
+      'SP_USAGE',
+      '--output, --live and --keep-raw each need a file of their own',
+    )
   }
+  if (output === undefined) checkFolder(nearestFolder(to.slice('file:'.length)))
+  else if (output !== '-') checkFile(output, force)
+  for (const file of [live, keepRaw]) if (file !== undefined) checkFile(file, force)
+}
+
+function checkFile(file: string, force: boolean): void {
+  const there = statOf(file)
+  if (there !== undefined && !there.isFile()) {
+    const message = `${file} is no regular file, so it is not replaced: name another`
+    throw new ProfilerError('SP_USAGE', message)
+  }
+  if (there !== undefined && !force) {
+    throw new ProfilerError('SP_OUTPUT_EXISTS', `${file} exists already`)
+  }
+  checkFolder(path.dirname(file))
+}
+
+function checkFolder(folder: string): void {
+  if (isWritableFolder(folder)) return
+  throw new ProfilerError('SP_OUTPUT_FAILED', `${folder} is not a folder that can be written to`)
 }
 
 /** Not of what a link leads to: /dev/stdout is one, and to replace it is to replace the link. */

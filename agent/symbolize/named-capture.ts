@@ -10,6 +10,7 @@ import {
   monotonicMs,
   type Progress,
 } from '../capture/capture.ts'
+import type { RawFile } from '../capture/keep-raw.ts'
 import { startCounting } from '../capture/perf-stat.ts'
 import { readToolVersion } from '../capture/run.ts'
 import { ProfilerError } from '../errors.ts'
@@ -19,16 +20,18 @@ import type { NettraceSummary } from '../profile/nettrace.ts'
 import { type Counters, counterEvents, readPerfStat } from '../profile/perf-stat.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Module, Profile } from '../profile/profile.ts'
+import type { Snapshot } from '../profile/read-segments.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
 import { withMethodNames } from './method-names.ts'
 import { moduleFiles } from './module-files.ts'
-import { discarded } from './sample.ts'
+import { discarded, type WhenBegun } from './sample.ts'
 import { sampleWithCallers, unwindingRemarks } from './sample-anew.ts'
 import { type NameSources, nameSources, type UsedSource } from './sources.ts'
 import { symbolize } from './symbolize.ts'
 import type { ModuleSymbols } from './symbols.ts'
+import type { Glance, Watch } from './watch.ts'
 
 export interface NamedCapture {
   readonly description: CaptureDescription
@@ -46,10 +49,19 @@ export interface NamedCapture {
   readonly remarks: readonly string[]
 }
 
+/** What goes on beside the sampling. */
+export interface Beside {
+  /** The perf that counts; none if there are to be no counters. */
+  readonly countWith?: string | undefined
+  /** Shown what is sampled while it is. */
+  readonly watch?: Watch | undefined
+  /** Where what the tool gives is kept as it is. */
+  readonly raw?: RawFile | undefined
+}
+
 /**
  * Runs the first capture; where its tool fails at the start, the next one.
  *
- * @param countWith the perf that counts beside each capture; none if there are to be no counters
  * @throws {ProfilerError} what the last one failed with; `SP_CANCELLED`; `SP_NO_SAMPLES`
  */
 export async function captureNamed(
@@ -57,13 +69,13 @@ export async function captureNamed(
   target: Target,
   signals: CaptureSignals,
   progress: Progress,
-  countWith?: string,
+  beside: Beside = {},
 ): Promise<NamedCapture> {
   const remarks: string[] = []
   const left = [...captures]
   for (let description = left.shift(); description !== undefined; ) {
     try {
-      const captured = await capture(description, target, signals, progress, countWith)
+      const captured = await capture(description, target, signals, progress, beside)
       return { ...captured, remarks: [...remarks, ...captured.remarks] }
     } catch (error) {
       if (!isToolFault(error)) throw error
@@ -98,13 +110,19 @@ async function capture(
   target: Target,
   signals: CaptureSignals,
   progress: Progress,
-  countWith: string | undefined,
+  { countWith, watch, raw: rawFile }: Beside,
 ): Promise<NamedCapture> {
   const { tool, pid, mode, hertz, durationMs } = description
   // It is said while the tool samples: py-spy thinks about it for a third of a second.
   const toolVersion = 'toolPath' in description ? readToolVersion(description.toolPath) : undefined
   // Where it fails, the capture does, and says why.
-  toolVersion?.catch(() => {})
+  let knownVersion = 'built in'
+  toolVersion?.then(
+    version => {
+      knownVersion = version
+    },
+    () => {},
+  )
   // Between the look at the target and now its pid may have been given to another.
   checkSame(target)
   const files = moduleFiles(pid)
@@ -117,11 +135,35 @@ async function capture(
     'capturing',
     `Sampling process ${pid} for ${seconds} s at ${hertz} Hz with ${tool}${mode === 'cpu' ? '' : ` (${mode})`}`,
   )
-  const beganMs = monotonicMs()
-  const ticking = setInterval(() => {
-    const passed = Math.min(seconds, Math.round((monotonicMs() - beganMs) / 1000))
-    progress.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
-  }, 1000)
+  const glanceOf = (used: CaptureDescription, beganMs: number, snapshot: Snapshot): Glance => {
+    const { perf, trace, sampledMs } = snapshot
+    const endedMs = monotonicMs()
+    const cpuSeconds = meter.between(
+      ...samplingTime(perf ?? trace, ...(sampledMs ?? ([beganMs, endedMs] as const))),
+    )
+    return {
+      description: used,
+      toolVersion: knownVersion,
+      profile: withNames(snapshot.profile, used, module => names.glance(module)),
+      perf,
+      trace,
+      cpuSeconds,
+      symbols: [],
+      remarks: unwindingRemarks(description, used),
+      end: { startedMs: beganMs, endedMs, endedByItself: false },
+    }
+  }
+  const whenBegun: WhenBegun = (used, snapshot) => {
+    const beganMs = monotonicMs()
+    watch?.show({
+      description: used,
+      beganMs,
+      look() {
+        const seen = snapshot()
+        return seen && weightOf(seen.profile) > 0 ? glanceOf(used, beganMs, seen) : undefined
+      },
+    })
+  }
   try {
     const {
       raw,
@@ -129,10 +171,16 @@ async function capture(
       trace,
       end,
       description: used,
-    } = await sampleWithCallers(description, signals, { names, files }, progress)
+    } = await sampleWithCallers(
+      description,
+      { ...signals, ...(watch && { isWatched: watch.isWatched }) },
+      { names, files, whenBegun, raw: rawFile },
+      progress,
+    )
+    watch?.show(undefined)
     meter.stop()
     const counted = await counting?.stop()
-    const between = samplingTime(perf ?? trace, end)
+    const between = samplingTime(perf ?? trace, end.startedMs, end.endedMs)
     const cpuSeconds = meter.between(...between)
     const isStopped = signals.stop.aborted
     const targetEnded = end.endedByItself && meter.hasEnded()
@@ -143,9 +191,7 @@ async function capture(
     }
     const loss = new Map([...raw.loss, ...end.loss])
     const { symbolsOf, remark } = await symbolsFor(description, names, signals)
-    const symbolized = symbolize({ ...raw, loss }, symbolsOf)
-    const isMerged = 'perf' in description && description.perf !== undefined
-    const profile = isMerged ? mergeNative(symbolized, hertz) : symbolized
+    const profile = withNames({ ...raw, loss }, description, symbolsOf)
     const { sources, problems } = names.used()
     return {
       description: used,
@@ -169,11 +215,21 @@ async function capture(
       ],
     }
   } finally {
-    clearInterval(ticking)
+    watch?.show(undefined)
     meter.stop()
     counting?.kill()
     files.close()
   }
+}
+
+function withNames(
+  raw: Profile,
+  description: CaptureDescription,
+  symbolsOf: (module: Module) => ModuleSymbols,
+): Profile {
+  const symbolized = symbolize(raw, symbolsOf)
+  const isMerged = 'perf' in description && description.perf !== undefined
+  return isMerged ? mergeNative(symbolized, description.hertz) : symbolized
 }
 
 /** Names from files, and from the runtime where it is asked. What it does not answer costs names, not the capture. */
@@ -203,11 +259,12 @@ function samplingTime(
   times:
     | { readonly firstSampleNs: number | undefined; readonly lastSampleNs: number | undefined }
     | undefined,
-  end: CaptureEnd,
+  startedMs: number,
+  endedMs: number,
 ): [number, number] {
   const { firstSampleNs, lastSampleNs } = times ?? {}
   return firstSampleNs === undefined || lastSampleNs === undefined
-    ? [end.startedMs, end.endedMs]
+    ? [startedMs, endedMs]
     : [firstSampleNs / 1e6, lastSampleNs / 1e6]
 }
 

@@ -2,12 +2,13 @@
 
 import type { CaptureEnd, CaptureSignals } from '../capture/capture.ts'
 import { startCapture } from '../capture/drivers.ts'
+import type { RawFile } from '../capture/keep-raw.ts'
 import { ProfilerError } from '../errors.ts'
 import type { NettraceSummary } from '../profile/nettrace.ts'
 import type { MmapRecord } from '../profile/perf-records.ts'
 import type { PerfDataSummary } from '../profile/perf-summary.ts'
 import type { Module, Profile } from '../profile/profile.ts'
-import { readSegments } from '../profile/read-segments.ts'
+import { readSegments, type Snapshot } from '../profile/read-segments.ts'
 import { arrangeWaiting } from '../profile/waiting.ts'
 import { withColumns } from '../profile/width.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
@@ -25,22 +26,31 @@ export interface Sampled {
   readonly end: CaptureEnd
 }
 
-/** What is held of the target's files meanwhile. */
+/** Told of the sampling that has begun: what has been read of it so far can be asked for. */
+export type WhenBegun = (
+  description: CaptureDescription,
+  snapshot: () => Snapshot | undefined,
+) => void
+
+/** What is held of the target's files meanwhile, and who is told that it samples. */
 export interface Naming {
   readonly names: NameSources
   readonly files: ModuleFiles
+  readonly whenBegun: WhenBegun
+  /** Where the bytes of the segments are kept, too. */
+  readonly raw: RawFile | undefined
 }
 
 /** A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched. */
 export async function sample(
   description: CaptureDescription,
-  { stop, discard }: CaptureSignals,
-  { names, files }: Naming,
+  { discard, ...signals }: CaptureSignals,
+  { names, files, whenBegun, raw }: Naming,
   look?: CallGraphLook,
 ): Promise<Sampled> {
   const failed = new AbortController()
   const running = await startCapture(description, {
-    stop,
+    ...signals,
     discard: AbortSignal.any([discard, failed.signal, ...(look ? [look.missing] : [])]),
   })
   try {
@@ -55,12 +65,13 @@ export async function sample(
       const { startedMs, endedMs } = await running.ended
       return { startNs: startedMs * 1e6, endNs: endedMs * 1e6 }
     }
-    const { profile, perf, trace } = await readSegments(
-      running.segments,
-      options,
-      window,
-      look?.see,
-    )
+    const segments = raw === undefined ? running.segments : raw.keep(running.segments)
+    const reading = readSegments(segments, options, window, look?.see)
+    whenBegun(description, () => {
+      const snapshot = reading.snapshot()
+      return snapshot && { ...snapshot, profile: pictured(snapshot.profile, description) }
+    })
+    const { profile, perf, trace } = await reading.whole
     const end = await running.ended
     if (discard.aborted || look?.missing.aborted) throw discarded()
     return { raw: pictured(profile, description), perf, trace, end }

@@ -93,7 +93,7 @@ async function run(description: CaptureDescription): Promise<Pick<Tried, 'error'
     if (readStat(pid).cpuTicks - before >= enoughTicks) stop.abort()
   }, 50)
   try {
-    const progress = { state() {}, tick() {} }
+    const progress = { state() {} }
     const { profile } = await captureNamed([description], targetOf(pid), signals, progress)
     const isKernel = ({ kind, module }: Frame) => kind === 'kernel' || module === '[kernel]'
     const frames = profile.frames.filter(({ kind }) => kind !== 'thread')

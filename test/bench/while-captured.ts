@@ -22,7 +22,7 @@ export async function whileCaptured<T>(
   await sleep(settleMs)
   const measured = await measure()
   stop.abort()
-  await Promise.all([read, ended])
+  await Promise.all([read.whole, ended])
   await sleep(settleMs)
   return measured
 }

@@ -127,7 +127,7 @@ describeWith(['perf', 'py-spy', 'rbspy', 'cc', 'python3', 'ruby', 'setpriv'], 'a
         [planned(pid, { tool: 'perf', hertz, durationMs: 700 })],
         { pid, startTicks: begun },
         { stop: new AbortController().signal, discard: discard.signal },
-        { state() {}, tick() {} },
+        { state() {} },
       )
     }
     const open = () => fs.readdirSync('/proc/self/fd').length

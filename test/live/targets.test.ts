@@ -80,7 +80,7 @@ describeWith(['perf', 'cc', 'setpriv'], 'a process', () => {
         [planned(pid, { tool: 'perf', durationMs: 500 })],
         { pid, startTicks: readStat(pid).startTicks - 1 },
         { stop: never, discard: never },
-        { state() {}, tick() {} },
+        { state() {} },
       ),
     ).rejects.toMatchObject({ code: 'SP_TARGET_REUSED' })
     expect(profilersOf(pid)).toEqual([])

@@ -169,7 +169,7 @@ describeWith(['perf', 'cc', 'setpriv', 'root'], 'a target that switches too ofte
       { ...described, switches: { period: 1, copyingPeriod: 1, maxBytes: 2_000_000 } },
       { stop: never, discard: never },
     )
-    const { perf } = await readSegments(segments, { mode: 'off-cpu' })
+    const { perf } = await readSegments(segments, { mode: 'off-cpu' }).whole
     const { notes, startedMs, endedMs } = await ended
     expect(notes.join()).toMatch(/^Stopped after \d+\.\d s: the target switches so often that 2 MB/)
     expect(endedMs - startedMs).toBeLessThan(14_000)
