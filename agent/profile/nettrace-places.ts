@@ -65,6 +65,11 @@ export class Places {
     }
   }
 
+  /** -1 for what addresses share that are one too many. */
+  avmaOf(place: number): number {
+    return this.#places[place]!.avma
+  }
+
   /** What is known of a place in the end. */
   methodAt(place: number, methods: Methods): Method | undefined {
     const { avma, method } = this.#places[place]!

@@ -138,11 +138,18 @@ export class NettraceStacks {
   /**
    * The paths, with the samples in managed code and those outside as columns, and what each of
    * their frames is: a method, a root that was given, or nothing that is known.
+   *
+   * @param frameAt what an AVMA is that lies in no method which is known yet
    */
-  build(methods: Methods): { paths: Profile; frames: (Method | Frame | undefined)[] } {
+  build(
+    methods: Methods,
+    frameAt: (avma: number) => Frame | undefined,
+  ): { paths: Profile; frames: (Method | Frame | undefined)[] } {
     const paths = this.#paths.build()
     const frames = paths.frames.map(frame => {
-      return frame.kind === 'thread' ? frame : this.places.methodAt(Number(frame.name), methods)
+      if (frame.kind === 'thread') return frame
+      const place = Number(frame.name)
+      return this.places.methodAt(place, methods) ?? frameAt(this.places.avmaOf(place))
     })
     return { paths, frames }
   }

@@ -22,7 +22,7 @@ import { type NettraceObject, NettraceObjects } from './nettrace-objects.ts'
 import { NettraceOrder } from './nettrace-order.ts'
 import { type HeldStack, NettraceStacks } from './nettrace-stacks.ts'
 import { type NettraceSummary, reportNettrace, SampleTimes } from './nettrace-summary.ts'
-import { type Frame, noCaller, type Profile, ProfileBuilder } from './profile.ts'
+import { type Frame, type Module, noCaller, type Profile, ProfileBuilder } from './profile.ts'
 
 export { detectNettrace } from './nettrace-objects.ts'
 export type { NettraceSummary }
@@ -41,7 +41,7 @@ export interface NettraceReader {
   push(chunk: Uint8Array): void
   /**
    * What has been read so far, as a copy that reading on does not change. Methods that were compiled
-   * before the trace began have their names at its end only.
+   * before the trace began have their names at its end only: until then their frames are addresses.
    */
   snapshot(): { readonly profile: Profile; readonly summary: NettraceSummary }
   /**
@@ -110,6 +110,23 @@ const managedSample = 2
 const outside: Frame = { name: '[native or waiting]', kind: 'native' }
 const unnamed: Frame = { name: '[unknown]', kind: 'unknown', reason: 'unnamed by the tool' }
 
+/** All code of the process: where which of it is mapped is nothing that a trace tells. */
+const managedCode: Module = {
+  kind: 'anonymous',
+  path: '[managed code]',
+  pid: -1,
+  start: 0,
+  end: 2 ** 48,
+  fileOffset: 0,
+}
+
+function addressAt(value: number): Frame | undefined {
+  if (value < 0) return undefined
+  // The call before a return address is what was looked up: see `NettraceStacks`.
+  const address = { module: managedCode, value, isReturn: false }
+  return { name: managedCode.path, kind: 'unknown', address }
+}
+
 // A runtime has some hundred kinds of event; a large service some hundred assemblies.
 const maxKinds = 1 << 16
 const maxModules = 1 << 18
@@ -163,20 +180,22 @@ class Reader implements NettraceReader {
     this.#objects.end()
     this.#order.all()
     const { brokenAt, isComplete } = this.#objects
-    return this.#report(this.#builder, { isTruncated: !isComplete, brokenAt })
+    return this.#report(this.#builder, { isTruncated: !isComplete, brokenAt }, () => undefined)
   }
 
   snapshot(): { profile: Profile; summary: NettraceSummary } {
     const builder = new ProfileBuilder()
-    const summary = this.#report(builder, { isTruncated: false, brokenAt: this.#objects.brokenAt })
+    const { brokenAt } = this.#objects
+    const summary = this.#report(builder, { isTruncated: false, brokenAt }, addressAt)
     return { profile: builder.build(), summary }
   }
 
   #report(
     builder: ProfileBuilder,
     end: Pick<NettraceSummary, 'isTruncated' | 'brokenAt'>,
+    frameAt: (avma: number) => Frame | undefined,
   ): NettraceSummary {
-    this.#build(builder)
+    this.#build(builder, frameAt)
     const summary: NettraceSummary = {
       ...this.#counts,
       pid: this.#trace.pid,
@@ -300,9 +319,9 @@ class Reader implements NettraceReader {
   }
 
   /** Gives names to the places, and the paths to the builder, callers before callees. */
-  #build(builder: ProfileBuilder): void {
+  #build(builder: ProfileBuilder, frameAt: (avma: number) => Frame | undefined): void {
     const column = builder.column(this.#options.mode ?? 'cpu', 'samples')
-    const { paths, frames } = this.#stacks.build(this.methods)
+    const { paths, frames } = this.#stacks.build(this.methods, frameAt)
     const known = new Map<Method | Frame | undefined, number>()
     const named = frames.map(each => {
       let frame = known.get(each)

@@ -24,7 +24,7 @@ import type { Snapshot } from '../profile/read-segments.ts'
 import type { CaptureDescription } from '../runtimes/runtime.ts'
 import { startCpuMeter } from '../target/cpu-meter.ts'
 import { checkSame, type Target } from '../target/find.ts'
-import { withMethodNames } from './method-names.ts'
+import { methodsNow, withMethodNames } from './method-names.ts'
 import { moduleFiles } from './module-files.ts'
 import { discarded, type WhenBegun } from './sample.ts'
 import { sampleWithCallers, unwindingRemarks } from './sample-anew.ts'
@@ -135,16 +135,21 @@ async function capture(
     'capturing',
     `Sampling process ${pid} for ${seconds} s at ${hertz} Hz with ${tool}${mode === 'cpu' ? '' : ` (${mode})`}`,
   )
+  // A runtime that names its own methods does so at the end; who looks before has it asked.
+  const asksRuntime = tool === 'eventpipe' || 'methodNames' in description
+  const runtime = asksRuntime ? methodsNow(pid) : undefined
+  const glanced = (module: Module) => names.glance(module)
   const glanceOf = (used: CaptureDescription, beganMs: number, snapshot: Snapshot): Glance => {
     const { perf, trace, sampledMs } = snapshot
     const endedMs = monotonicMs()
+    const namesNow = runtime?.over(glanced) ?? glanced
     const cpuSeconds = meter.between(
       ...samplingTime(perf ?? trace, ...(sampledMs ?? ([beganMs, endedMs] as const))),
     )
     return {
       description: used,
       toolVersion: knownVersion,
-      profile: withNames(snapshot.profile, used, module => names.glance(module)),
+      profile: withNames(snapshot.profile, used, namesNow),
       perf,
       trace,
       cpuSeconds,
@@ -178,6 +183,7 @@ async function capture(
       progress,
     )
     watch?.show(undefined)
+    runtime?.close()
     meter.stop()
     const counted = await counting?.stop()
     const between = samplingTime(perf ?? trace, end.startedMs, end.endedMs)
@@ -216,6 +222,7 @@ async function capture(
     }
   } finally {
     watch?.show(undefined)
+    runtime?.close()
     meter.stop()
     counting?.kill()
     files.close()

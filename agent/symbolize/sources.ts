@@ -160,6 +160,9 @@ export function nameSources(files: ModuleFiles): NameSources {
       return source.symbols
     },
     glance(module) {
+      // What a runtime sampled of itself and has no name for yet.
+      if (module.pid < 0 && module.kind === 'anonymous')
+        return nothing('unnamed by the tool').symbols
       if (module.kind !== 'anonymous') return sourceOf(module).symbols
       const map = glanceAtMap(module.pid)
       return map === undefined ? nothing('JIT without map').symbols : perfMapSymbols(map, module)

@@ -5,7 +5,16 @@ import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { expect, test } from 'vitest'
-import { compile, describeWith, missing, start, startPython, untilBusy } from '../apps/apps.ts'
+import {
+  compile,
+  compileDotnet,
+  describeWith,
+  missing,
+  start,
+  startDotnet,
+  startPython,
+  untilBusy,
+} from '../apps/apps.ts'
 import { startScript } from '../apps/node.ts'
 import { type Line, publish, readStacks, sp, startCommand } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
@@ -160,4 +169,27 @@ describeWith(['node', 'setpriv'], 'a capture over the inspector', () => {
     expect(samples.length).toBeGreaterThan(0)
     expect((await publish(['render', raw])).folded.share(/^parse/)).toBeGreaterThan(0.4)
   })
+})
+
+describeWith(['mcs', 'the .NET runtimes'], 'a capture over the event pipe', () => {
+  test.for(['3.1.23', '8.0.4'] as const)(
+    'of .NET %s is seen with its names, and leaves a .nettrace',
+    async version => {
+      const { pid } = await startDotnet(compileDotnet('shares'), 60, { version })
+      const raw = path.join(temporaryFolder(), 'trace.nettrace')
+      const { lines, folded } = await publish([
+        ...['record', `${pid}`, '-d', '6', '--tool', 'eventpipe'],
+        ...['--keep-raw', raw],
+      ])
+      const last = viewsOf(lines).at(-1)
+      expect(last.top.map(({ name }: { name: string }) => name)).toContainEqual(
+        expect.stringMatching(/Parse/),
+      )
+      expect(fs.readFileSync(raw).toString('latin1', 0, 8)).toBe('Nettrace')
+      expect((await publish(['render', raw])).folded.share(/Parse/)).toBeCloseTo(
+        folded.share(/Parse/),
+        1,
+      )
+    },
+  )
 })
