@@ -16,8 +16,6 @@ export interface LiveShow {
 }
 
 const lineEveryMs = 1000
-// A picture costs ten times as much as a line.
-const pictureEveryMs = 2000
 
 export function showLive({ live: file, json, force }: Settings, terminal: Terminal): LiveShow {
   const isSeen = terminal.isLive || json
@@ -32,6 +30,8 @@ export function showLive({ live: file, json, force }: Settings, terminal: Termin
             shown = live
             if (isSeen) timers.push(every(lineEveryMs, () => line(live)))
             if (picture !== undefined) timers.push(every(pictureEveryMs, () => picture(live)))
+            // Who looks is noticed from the start on, so that at the first line there is something.
+            live.view().catch(() => {})
           }
         : undefined,
     async finish() {
