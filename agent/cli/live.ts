@@ -16,6 +16,7 @@ export interface LiveShow {
 }
 
 const lineEveryMs = 1000
+const pictureEveryMs = 500
 
 export function showLive({ live: file, json, force }: Settings, terminal: Terminal): LiveShow {
   const isSeen = terminal.isLive || json
