@@ -203,6 +203,11 @@ export const errorKinds = {
     exit: 2,
     status: 404,
   },
+  SP_METHOD_UNKNOWN: {
+    hint: 'The `Allow` header says what the path may be asked.',
+    exit: 2,
+    status: 405,
+  },
   SP_CAPTURE_UNKNOWN: {
     hint: 'List what is known with `GET /v1/captures`; the oldest are forgotten first.',
     exit: 5,

@@ -14,8 +14,10 @@ export const log = pino(
       paths: ['token', '*.token', 'authorization', '*.authorization', '*.headers', '*.cookie'],
       censor: '[secret]',
     },
-    // Ours and Node's errors; a stack says where in our code, never what was in it.
-    serializers: { err: error => ({ name: error.name, code: error.code, stack: error.stack }) },
+    // Where in our code, never what was in it: a stack begins with the message, which may hold anything.
+    serializers: {
+      err: ({ name, code, stack }) => ({ name, code, at: String(stack).match(/^ {4}at .*/gm) }),
+    },
   },
   // Written at once: what is said last before a crash is what is looked for.
   pino.destination({ fd: 2, sync: true }),

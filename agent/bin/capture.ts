@@ -5,10 +5,13 @@
 // there. When the channel breaks it stops sampling, and keeps and publishes what
 // it has: the house that asked may be dead, the incident is not over.
 
+import { log } from '../log.ts'
 import { record } from '../pipeline.ts'
 import { plainReceipt } from '../publish/receipt.ts'
+import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
+import { redactTexts } from '../redact/redact.ts'
 import type { FromChild, ToChild } from '../session/ask.ts'
-import { type CaptureResult, problemOf } from '../session/state.ts'
+import { type CaptureResult, type Problem, problemOf } from '../session/state.ts'
 import { writeResult } from '../session/store.ts'
 
 // What capturing, naming and publishing take beyond the duration: with a store that does not answer,
@@ -36,8 +39,27 @@ process.on('message', (message: ToChild) => {
   }
 })
 
+let leave = (_result: CaptureResult): void => process.exit(1)
+// What is not caught is a result too.
+process.on('uncaughtException', error => leave({ problem: problemOf(error) }))
+
 async function run({ ask, id, requester, folder, version }: Extract<ToChild, { ask: unknown }>) {
   const { settings } = ask
+  // What is said goes to whoever may look: the name of a process, of a file or of a host may be in it.
+  const policy = redactionPolicy({ customerIds: settings.customerIds })
+  leave = result => {
+    const safe = 'problem' in result ? { problem: told(result.problem, policy) } : result
+    let unkept: CaptureResult | undefined
+    try {
+      writeResult(folder, safe)
+    } catch (err) {
+      log.error({ err, capture: id }, 'the result is not kept')
+      unkept = safe
+    }
+    const ended: FromChild = { ended: { unkept } }
+    if (process.connected) process.send!(ended, undefined, undefined, () => process.exit(0))
+    else process.exit(0)
+  }
   setTimeout(() => process.exit(1), settings.duration + lastResortMs).unref()
   const session = {
     id,
@@ -49,18 +71,23 @@ async function run({ ask, id, requester, folder, version }: Extract<ToChild, { a
     },
   }
   const progress = {
-    state: (name: string, words: string) => tell({ said: { name, words } }),
+    state: (name: string, words: string) => tell({ said: redactTexts({ name, words }, policy) }),
     tick() {},
   }
   const signals = { stop: stop.signal, discard: discard.signal }
-  const result = await record({ ...ask, signals, version, session }, progress).then(
-    (receipt): CaptureResult => ({ receipt: plainReceipt(receipt) }),
-    (error): CaptureResult => ({ problem: problemOf(error) }),
+  await record({ ...ask, signals, version, session }, progress).then(
+    receipt => leave({ receipt: plainReceipt(receipt) }),
+    error => leave({ problem: problemOf(error) }),
   )
-  await writeResult(folder, result)
-  tell({ ended: true })
-  process.disconnect?.()
-  process.exit(0)
+}
+
+/** What is our own fault may say anything: that is for the log, and where in our code for that alone. */
+function told(problem: Problem, policy: RedactionPolicy): Problem {
+  if (problem.code === 'SP_INTERNAL')
+    return { ...problem, message: 'something went wrong in the capture', facts: {} }
+  const { code, hint } = problem
+  const { message, facts } = redactTexts({ message: problem.message, facts: problem.facts }, policy)
+  return { code, message, hint, facts }
 }
 
 function tell(message: FromChild): void {

@@ -10,10 +10,12 @@ import net from 'node:net'
 import path from 'node:path'
 import type { Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
-import { type DaemonSettings, settingsVariable } from '../http/door-words.ts'
+import { addressOf, type DaemonSettings, settingsVariable } from '../http/door-words.ts'
 import { readTls, type TlsFiles } from '../http/tls.ts'
 import { privateRoot } from '../publish/private-folder.ts'
 import { openStore } from '../session/store.ts'
+import { attempted } from '../target/candidates.ts'
+import { readStat } from '../target/procfs.ts'
 import type { Terminal } from './terminal.ts'
 
 export async function serve(
@@ -30,6 +32,10 @@ export async function serve(
   if (await isAnswering(socket)) {
     throw new ProfilerError('SP_DAEMON_RUNNING', `a daemon listens on ${socket}`)
   }
+  for (const address of [settings.listen, settings.tlsListen]) {
+    if (address !== undefined && address !== 'off') await tryToListen(addressOf(address))
+  }
+  takeState(path.join(state, 'door.json'))
   writeToken(tokenFile)
   const program = process.argv[1]!
   const daemon: DaemonSettings = {
@@ -81,6 +87,43 @@ function writeToken(file: string): void {
     const message = `${file} cannot be written: ${systemCode(cause)}`
     throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
   }
+}
+
+/** This process becomes the door, so its pid is the door's. @throws {ProfilerError} `SP_DAEMON_RUNNING` */
+function takeState(file: string): void {
+  const { startTicks } = readStat(process.pid)
+  for (const isLast of [false, true]) {
+    try {
+      const text = JSON.stringify({ pid: process.pid, startTicks })
+      fs.writeFileSync(file, text, { mode: 0o600, flag: 'wx' })
+      return
+    } catch (cause) {
+      if (systemCode(cause) !== 'EEXIST' || isLast) {
+        const message = `${file} cannot be written: ${systemCode(cause)}`
+        throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
+      }
+    }
+    const other = attempted(() => JSON.parse(fs.readFileSync(file, 'utf8')))
+    const hasTaken = attempted(() => readStat(other?.pid).startTicks) === other?.startTicks
+    if (other !== undefined && hasTaken) {
+      const message = `process ${other.pid} has ${path.dirname(file)}`
+      throw new ProfilerError('SP_DAEMON_RUNNING', message)
+    }
+    // Its daemon was killed.
+    fs.rmSync(file, { force: true })
+  }
+}
+
+/** The door would say it to a log; here a person reads. @throws {ProfilerError} `SP_LISTEN_FAILED` */
+function tryToListen(where: net.ListenOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const server = net.createServer()
+    server.once('error', cause => {
+      const message = `${where.host}:${where.port} cannot be listened on: ${systemCode(cause)}`
+      reject(new ProfilerError('SP_LISTEN_FAILED', message, { cause }))
+    })
+    server.listen(where, () => server.close(() => resolve()))
+  })
 }
 
 function isAnswering(socket: string): Promise<boolean> {

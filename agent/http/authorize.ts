@@ -37,7 +37,8 @@ export function doorkeeper(clients: Readonly<Record<string, Role>>, token: strin
     if (isTls(socket)) return byCertificate(socket, roleOf)
     // A page of another site can make a browser ask here, but not under this name.
     if (!isLocalName(request.headers.host)) throw unauthenticated('the Host header is not local')
-    const [, given] = /^Bearer (.+)$/.exec(request.headers.authorization ?? '') ?? []
+    const [, given] =
+      /^bearer ([\x21-\x7e]{1,200})$/i.exec(request.headers.authorization ?? '') ?? []
     if (given !== undefined) {
       if (isSame(given, token)) return { name: 'token', role: 'admin' }
       throw unauthenticated('the token is wrong')
@@ -83,7 +84,10 @@ export function namesOf(subjectAltName: string | undefined): string[] {
 function byCertificate(socket: TLSSocket, roleOf: ReadonlyMap<string, Role>): Identity {
   // The handshake has checked the chain; this is the last door, so it looks again.
   if (!socket.authorized) throw unauthenticated('the certificate is not trusted')
-  const names = namesOf(socket.getPeerCertificate().subjectaltname)
+  const { subjectaltname, valid_to: validTo } = socket.getPeerCertificate()
+  // A connection may be older than that.
+  if (Date.parse(validTo) < Date.now()) throw unauthenticated('the certificate has ended')
+  const names = namesOf(subjectaltname)
   const known = names.flatMap(name => {
     const role = roleOf.get(name)
     return role === undefined ? [] : [{ name, role }]

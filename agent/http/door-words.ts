@@ -1,5 +1,6 @@
 // What the door and the house say to each other.
 
+import type { ListenOptions } from 'node:net'
 import type { Recorder } from '../capture/recorder.ts'
 import type { Settings } from '../config.ts'
 import type { RecorderStart } from '../session/recorder.ts'
@@ -24,13 +25,21 @@ export interface DaemonSettings {
 
 export type ToHouse =
   /** With the connection itself; `head` is what was read of it, base64. */
-  | { readonly connection: { readonly head: string; readonly isTls: boolean } }
+  | {
+      readonly connection: {
+        readonly number: number
+        readonly head: string
+        readonly isTls: boolean
+      }
+    }
   /** The recorder that was asked for runs. */
   | { readonly recorder: Recorder }
   | { readonly drain: true }
   | { readonly leave: true }
 
 export type FromHouse =
+  /** The number of the connection that it has now. */
+  | { readonly took: number }
   | {
       readonly leaving: {
         /** Connections that it was given. */
@@ -39,3 +48,9 @@ export type FromHouse =
       }
     }
   | { readonly record: RecorderStart }
+
+/** `127.0.0.1:6110`, `[::]:6443` */
+export function addressOf(text: string): ListenOptions {
+  const colon = text.lastIndexOf(':')
+  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
+}

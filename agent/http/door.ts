@@ -17,6 +17,7 @@ import { type Forked, forkSelf, spawnOwned } from '../session/fork.ts'
 import type { RecorderStart } from '../session/recorder.ts'
 import { readStat } from '../target/procfs.ts'
 import {
+  addressOf,
   type DaemonSettings,
   type FromHouse,
   settingsVariable,
@@ -25,7 +26,11 @@ import {
 
 // A client sends its first byte within milliseconds; what sends none is a probe, or holds the place of another.
 const silentMs = 10_000
-const maxConnections = 512
+// For each listener by itself: whoever fills the one that the network reaches does not lock out the
+// shell in the pod. Together they leave room in the 1024 descriptors that a process has at least.
+const maxConnections = { inside: 128, outside: 512 }
+// A house begins within a second on a busy machine; one that takes no connection for this long hangs.
+const unansweredMs = 20_000
 // A house that fails at once is not started again and again.
 const shortLifeMs = 5000
 const maxPauseMs = 30_000
@@ -42,6 +47,9 @@ interface Child {
   readonly process: Forked
   readonly startedMs: number
   given: number
+  /** On their way to it: by the number that they were given. */
+  readonly untaken: Map<number, net.Socket>
+  readonly watch: NodeJS.Timeout
 }
 
 let child: Child | undefined
@@ -59,9 +67,6 @@ async function open(): Promise<void> {
   await listen({ path: socketPath }, false)
   if (settings.listen !== 'off') await listen(addressOf(settings.listen), false)
   if (settings.tlsListen !== undefined) await listen(addressOf(settings.tlsListen), true)
-  fs.writeFileSync(path.join(state, 'door.json'), JSON.stringify({ pid: process.pid }), {
-    mode: 0o600,
-  })
   say('info', 'the door is open', {
     socket: socketPath,
     listen: settings.listen,
@@ -91,7 +96,7 @@ if (settings.until !== undefined) endAt(settings.until)
 
 function listen(where: net.ListenOptions, isTls: boolean): Promise<void> {
   const server = net.createServer({ noDelay: true }, socket => greet(socket, isTls))
-  server.maxConnections = maxConnections
+  server.maxConnections = isTls ? maxConnections.outside : maxConnections.inside
   listeners.push(server)
   return new Promise((resolve, reject) => {
     server.once('error', reject)
@@ -108,10 +113,20 @@ function greet(socket: net.Socket, isTls: boolean): void {
   socket.setTimeout(silentMs, () => socket.destroy())
   socket.on('error', () => {})
   socket.once('data', head => {
-    socket.pause()
+    stopReading(socket)
     socket.setTimeout(0)
     handOver(socket, head, isTls)
   })
+}
+
+/**
+ * What comes from now on stays with the kernel, for the house. `pause` alone would go on reading, until
+ * the house has taken the connection, and what was read would be lost.
+ */
+function stopReading(socket: net.Socket): void {
+  socket.pause()
+  const { _handle: handle } = socket as unknown as { _handle: { readStop(): number } | null }
+  handle?.readStop()
 }
 
 function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
@@ -120,8 +135,10 @@ function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
     socket.destroy()
     return
   }
-  to.given++
-  const message: ToHouse = { connection: { head: head.toString('base64'), isTls } }
+  const number = ++to.given
+  to.untaken.set(number, socket)
+  if (to.untaken.size === 1) to.watch.refresh()
+  const message: ToHouse = { connection: { number, head: head.toString('base64'), isTls } }
   to.process.send(message, socket, error => {
     if (error !== null) socket.destroy()
   })
@@ -130,18 +147,17 @@ function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
 function house(): Child | undefined {
   if (child !== undefined) return child
   if (isEnding || performance.now() < notBeforeMs) return undefined
-  const env = {
-    [settingsVariable]: JSON.stringify({ ...daemon, counted, recorder } satisfies DaemonSettings),
-  }
-  const started: Child = {
-    process: forkSelf('house', { program: daemon.program, env }),
-    startedMs: performance.now(),
-    given: 0,
-  }
+  const started = startHouse()
+  if (started === undefined) return undefined
   child = started
   started.process.on('message', (message: FromHouse) => {
     if ('record' in message) {
       startRecorder(message.record)
+      return
+    }
+    if ('took' in message) {
+      started.untaken.delete(message.took)
+      started.watch.refresh()
       return
     }
     const { leaving } = message
@@ -151,25 +167,18 @@ function house(): Child | undefined {
     if (child === started) child = undefined
     started.process.send({ leave: true } satisfies ToHouse, () => {})
   })
-  started.process.on('error', error =>
-    say('error', 'the house cannot be started', { reason: error.message }),
-  )
   started.process.once('exit', (code, signal) => {
-    if (child === started) child = undefined
-    if (isEnding) process.exit(0)
+    bury(started)
+    // One that was leaving may end beside the one that captures.
+    if (isEnding && child === undefined) process.exit(0)
     if (code === 0) {
       failures = 0
       return
     }
     const livedMs = performance.now() - started.startedMs
-    failures = livedMs < shortLifeMs ? failures + 1 : 1
-    const pauseMs = failures > 2 ? Math.min(maxPauseMs, 1000 * 2 ** (failures - 3)) : 0
-    notBeforeMs = performance.now() + pauseMs
-    say('error', 'the house has died', {
-      exit: code ?? signal,
-      livedMs: Math.round(livedMs),
-      pauseMs,
-    })
+    const pauseMs = pauseAfterFailure(livedMs)
+    const exit = code ?? signal
+    say('error', 'the house has died', { exit, livedMs: Math.round(livedMs), pauseMs })
   })
   return started
 }
@@ -200,6 +209,55 @@ function startRecorder({ path: perf, args, recorder: planned }: RecorderStart): 
   say('info', 'recording', { target: planned.target.pid, hertz: planned.hertz })
 }
 
+function startHouse(): Child | undefined {
+  const env = {
+    [settingsVariable]: JSON.stringify({ ...daemon, counted, recorder } satisfies DaemonSettings),
+  }
+  const failed = (error: Error) => {
+    const pauseMs = pauseAfterFailure(0)
+    say('error', 'the house cannot be started', { reason: error.message, pauseMs })
+  }
+  try {
+    const forked = forkSelf('house', { program: daemon.program, env })
+    const started: Child = {
+      process: forked,
+      startedMs: performance.now(),
+      given: 0,
+      untaken: new Map(),
+      watch: setTimeout(() => {
+        if (started.untaken.size === 0) return
+        say('error', 'the house does not answer: ending it', { waiting: started.untaken.size })
+        forked.kill('SIGKILL')
+      }, unansweredMs),
+    }
+    forked.on('error', error => {
+      // Without a pid it never was; else it is a message that did not reach it.
+      if (forked.pid !== undefined) return
+      bury(started)
+      failed(error)
+    })
+    return forked.pid === undefined ? undefined : started
+  } catch (error) {
+    failed(error as Error)
+    return undefined
+  }
+}
+
+/** It is gone, and nobody will answer those who were on their way to it. */
+function bury(gone: Child): void {
+  clearTimeout(gone.watch)
+  if (child === gone) child = undefined
+  for (const socket of gone.untaken.values()) socket.destroy()
+  gone.untaken.clear()
+}
+
+function pauseAfterFailure(livedMs: number): number {
+  failures = livedMs < shortLifeMs ? failures + 1 : 1
+  const pauseMs = failures > 2 ? Math.min(maxPauseMs, 1000 * 2 ** (failures - 3)) : 0
+  notBeforeMs = performance.now() + pauseMs
+  return pauseMs
+}
+
 /** Lets nobody in any more; what is captured is published first, within the grace period. */
 function end(why: string): void {
   if (isEnding) return
@@ -224,16 +282,15 @@ function endAt(atMs: number): void {
   else setTimeout(() => endAt(atMs), Math.min(leftMs, 86_400_000))
 }
 
-function addressOf(text: string): net.ListenOptions {
-  const colon = text.lastIndexOf(':')
-  return { host: text.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(text.slice(colon + 1)) }
-}
-
 function say(level: 'info' | 'warn' | 'error', msg: string, facts: object): void {
   const line = {
     level: { info: 30, warn: 40, error: 50 }[level],
     time: Date.now(),
     pid: process.pid,
   }
-  fs.writeSync(2, `${JSON.stringify({ ...line, ...facts, msg })}\n`)
+  try {
+    fs.writeSync(2, `${JSON.stringify({ ...line, ...facts, msg })}\n`)
+  } catch {
+    // Nobody reads the log any more, or not fast enough. The door stays.
+  }
 }

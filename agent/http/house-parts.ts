@@ -18,6 +18,6 @@ export interface House {
   isDraining(): boolean
   /** What a running capture shows so far. */
   liveOf(id: string): unknown
-  targets(): Promise<unknown>
+  targets(everything: undefined): Promise<unknown>
   doctor(query: { readonly pid?: number; readonly mode?: Settings['mode'] }): Promise<unknown>
 }

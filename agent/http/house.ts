@@ -26,8 +26,9 @@ import {
 import { eventHub } from './events.ts'
 import type { House } from './house-parts.ts'
 import { type Counted, keyOf, startMetrics } from './metrics.ts'
+import { oneAtATime } from './one-at-a-time.ts'
 import { type Server, startServer } from './server.ts'
-import { readTls, reloadTls, type TlsFiles } from './tls.ts'
+import { type TlsFiles, watchTls } from './tls.ts'
 import { viewOf } from './view.ts'
 
 const idleMs = Number(process.env.SP_HOUSE_IDLE_MS ?? 60_000)
@@ -41,6 +42,12 @@ const { settings, state, tokenFile, counted, ...daemon } = JSON.parse(
 // A terminal's Ctrl-C reaches the whole group; the door decides what it means.
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
 
+// What is not caught ends the house, and with it nothing but the house: captures go on by themselves.
+process.on('uncaughtException', err => {
+  log.error({ err }, 'the house falls')
+  process.exit(1)
+})
+
 let given = 0
 let isDraining = false
 let recorder = daemon.recorder
@@ -50,6 +57,7 @@ const early: [Socket, Buffer, boolean][] = []
 process.on('message', (message: ToHouse, socket?: Socket) => {
   if ('connection' in message) {
     given++
+    tell({ took: message.connection.number })
     // It has closed while it was on its way.
     if (socket === undefined) return
     const each = [
@@ -88,12 +96,11 @@ const house: House = {
   log,
   isDraining: () => isDraining,
   liveOf: id => lives.get(id),
-  targets: async () => (await import('./look.ts')).lookAtTargets(settings),
-  doctor: async query => (await import('./look.ts')).lookAsDoctor(query, settings),
+  targets: oneAtATime(async (_: undefined) => (await import('./look.ts')).lookAtTargets(settings)),
+  doctor: oneAtATime(async query => (await import('./look.ts')).lookAsDoctor(query, settings)),
 }
-const tls = settings.tlsListen === undefined ? undefined : readTls(settings as TlsFiles)
+const tls = settings.tlsListen === undefined ? undefined : watchTls(settings as TlsFiles)
 server = await startServer(house, tls)
-if (tls !== undefined) reloadTls(settings as TlsFiles, tls, server.secure!)
 metrics.count('house_starts_total', {})
 for (const each of early) server.take(...each)
 
@@ -155,7 +162,9 @@ function gauges(): Counted {
       states.map(name => [keyOf('captures_active', { state: name }), byState[name]?.length ?? 0]),
     ),
     watchers: hub.watchers,
-    ...(tls !== undefined && { certificate_expiry_seconds: tls.notAfter.getTime() / 1000 }),
+    ...(tls?.current !== undefined && {
+      certificate_expiry_seconds: tls.current.notAfter.getTime() / 1000,
+    }),
   }
 }
 

@@ -133,8 +133,8 @@ export const routes: readonly Route[] = [
     summary: 'Processes in the pod: runtime, version, and what would work',
     role: 'viewer',
     answer: { status: 200, type: json, schema: targets },
-    errors: ['SP_NOT_SHARED'],
-    handle: ({ house }) => house.targets(),
+    errors: ['SP_NOT_SHARED', 'SP_QUEUE_FULL'],
+    handle: ({ house }) => house.targets(undefined),
   },
   {
     method: 'GET',
@@ -143,7 +143,7 @@ export const routes: readonly Route[] = [
     role: 'viewer',
     query: doctorQuery,
     answer: { status: 200, type: json, schema: diagnosis },
-    errors: ['SP_NOT_SHARED', 'SP_TARGET_GONE', 'SP_USAGE'],
+    errors: ['SP_NOT_SHARED', 'SP_TARGET_GONE', 'SP_USAGE', 'SP_QUEUE_FULL'],
     handle: ({ house, query }) => house.doctor(query),
   },
   {
@@ -178,6 +178,7 @@ export const routes: readonly Route[] = [
       'SP_REQUEST_TOO_LARGE',
       'SP_MEDIA_TYPE',
       'SP_FORBIDDEN',
+      'SP_OUTPUT_FAILED',
     ],
     async handle({ house, identity, body, request, reply }) {
       const key = request.headers['idempotency-key']
@@ -186,8 +187,13 @@ export const routes: readonly Route[] = [
         const why = `Idempotency-Key: ${wrongness(checked.error)}`
         throw new ProfilerError('SP_REQUEST_INVALID', why)
       }
-      const ask = await readAsk(captureAsk.parse(body), house.settings, identity)
-      const session = house.sessions.submit(ask, identity, checked.data)
+      const wanted = captureAsk.parse(body)
+      const given = checked.data === undefined ? undefined : { key: checked.data, body: wanted }
+      // Asked again, it may be over and its target gone.
+      const known = house.sessions.known(identity, given)
+      const session =
+        known ??
+        house.sessions.submit(await readAsk(wanted, house.settings, identity), identity, given)
       house.log.info(
         { capture: session.id, by: identity.name, role: identity.role },
         'capture asked',
@@ -221,6 +227,9 @@ export const routes: readonly Route[] = [
         throw new ProfilerError('SP_QUEUE_FULL', `${maxWatchers} watch already`)
       }
       reply.hijack()
+      for (const [name, value] of Object.entries(reply.getHeaders())) {
+        if (value !== undefined) reply.raw.setHeader(name, value)
+      }
       const view = viewOf(session, house.liveOf(session.id))
       house.hub.watch(session.id, reply.raw, view, isOver(session.state))
       return reply
@@ -236,15 +245,16 @@ export const routes: readonly Route[] = [
     errors: ['SP_CAPTURE_UNKNOWN'],
     handle({ house, params, reply }) {
       const { id, name } = params as { id: string; name: string }
-      const bytes = house.sessions.artefact(id, name)
-      if (bytes === undefined) {
+      const file = house.sessions.artefact(id, name)
+      if (file === undefined) {
         throw new ProfilerError('SP_CAPTURE_UNKNOWN', 'the capture has no such file')
       }
       reply
         .type(typeOf(name))
         .header('content-security-policy', artefactPolicy)
         .header('x-frame-options', 'SAMEORIGIN')
-      return bytes
+        .header('content-length', file.bytes)
+      return file.stream()
     },
   },
   {
@@ -275,6 +285,7 @@ const artefactPolicy = [
 const types: Readonly<Record<string, string>> = {
   svg: 'image/svg+xml',
   json: 'application/json',
+  html: 'text/html; charset=utf-8',
   folded: 'text/plain; charset=utf-8',
   gz: 'application/gzip',
 }

@@ -17,13 +17,12 @@ import { type Doorkeeper, isTls } from './authorize.ts'
 import type { House } from './house-parts.ts'
 import { answerError } from './problems.ts'
 import { type Route, routes } from './routes.ts'
-import type { TlsMaterial } from './tls.ts'
+import type { WatchedTls } from './tls.ts'
 import { wrongness } from './wire.ts'
 
 export interface Server {
   /** A connection of the door's, and what it has read of it. */
   take(socket: Socket, head: Buffer, isEncrypted: boolean): void
-  readonly secure: https.Server | undefined
   /** Connections that are open. */
   readonly connections: number
   /** Lets those end that are idle, and waits for the rest. */
@@ -38,7 +37,10 @@ const headersMs = 5_000
 const requestMs = 10_000
 const handshakeMs = 5_000
 const keepAliveMs = 5_000
-const maxConnections = 1000
+// Whoever takes nothing of an answer for so long; events are sent more often.
+const stalledMs = 60_000
+// As the door has it: the network cannot take the places of the shell in the pod.
+const maxConnections = { inside: 256, outside: 512 }
 
 const strictHeaders: Readonly<Record<string, string>> = {
   'cache-control': 'no-store',
@@ -48,7 +50,7 @@ const strictHeaders: Readonly<Record<string, string>> = {
   'cross-origin-resource-policy': 'same-origin',
 }
 
-export async function startServer(house: House, tls: TlsMaterial | undefined): Promise<Server> {
+export async function startServer(house: House, tls: WatchedTls | undefined): Promise<Server> {
   const options: http.ServerOptions = {
     headersTimeout: headersMs,
     requestTimeout: requestMs,
@@ -68,6 +70,11 @@ export async function startServer(house: House, tls: TlsMaterial | undefined): P
     onProtoPoisoning: 'error',
     onConstructorPoisoning: 'error',
     exposeHeadRoutes: true,
+    clientErrorHandler: answerMalformed,
+    // What comes before any route: a path that is no path.
+    frameworkErrors: (error, request, reply) => {
+      answerError(error, request, reply.headers(strictHeaders))
+    },
     serverFactory(handler) {
       plain = http.createServer(options, handler)
       if (tls !== undefined) {
@@ -76,32 +83,37 @@ export async function startServer(house: House, tls: TlsMaterial | undefined): P
           rejectUnauthorized: true,
           handshakeTimeout: handshakeMs,
         }
-        secure = https.createServer({ ...options, ...tls.options, ...mutual }, handler)
+        secure = https.createServer({ ...options, ...tls.current?.options, ...mutual }, handler)
       }
       return plain
     },
   })
   addRoutes(app, house)
   await app.ready()
-  const open = new Set<Socket>()
+  const open = { inside: new Set<Socket>(), outside: new Set<Socket>() }
   for (const server of [plain, secure]) {
+    server?.setTimeout(stalledMs)
     server?.emit('listening')
-    server?.on('clientError', answerMalformed)
   }
-  secure?.on('tlsClientError', () => house.metrics.count('requests_refused_total', { code: 'TLS' }))
+  secure?.on('clientError', answerMalformed)
+  secure?.on('tlsClientError', (_error, socket) => {
+    house.metrics.count('requests_refused_total', { code: 'TLS' })
+    socket.destroy()
+  })
+  if (tls !== undefined) tls.onChange = ({ options }) => secure!.setSecureContext(options)
   return {
-    secure,
     get connections() {
-      return open.size
+      return open.inside.size + open.outside.size
     },
     take(socket, head, isEncrypted) {
       const server = isEncrypted ? secure : plain
-      if (server === undefined || open.size >= maxConnections) {
+      const side = isEncrypted ? 'outside' : 'inside'
+      if (server === undefined || open[side].size >= maxConnections[side]) {
         socket.destroy()
         return
       }
-      open.add(socket)
-      socket.once('close', () => open.delete(socket))
+      open[side].add(socket)
+      socket.once('close', () => open[side].delete(socket))
       socket.on('error', () => {})
       // TLS reads what was put back; the HTTP parser reads the descriptor itself, and has to be given it.
       if (isEncrypted) {
@@ -117,15 +129,18 @@ export async function startServer(house: House, tls: TlsMaterial | undefined): P
       secure?.closeIdleConnections()
       plain.closeIdleConnections()
       await app.close()
-      for (const socket of open) socket.destroy()
+      for (const side of Object.values(open)) for (const socket of side) socket.destroy()
     },
   }
 }
 
 function addRoutes(app: FastifyInstance, house: House): void {
   app.setErrorHandler(answerError)
-  app.setNotFoundHandler(request => {
-    throw new ProfilerError('SP_ROUTE_UNKNOWN', `there is no ${request.method} of this path`)
+  app.setNotFoundHandler((request, reply) => {
+    const allowed = methodsOf(request.url)
+    if (allowed.length === 0) throw new ProfilerError('SP_ROUTE_UNKNOWN', 'there is no such path')
+    reply.header('allow', allowed.join(', '))
+    throw new ProfilerError('SP_METHOD_UNKNOWN', `this path has no ${request.method}`)
   })
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(strictHeaders)
@@ -153,6 +168,8 @@ function addRoute(app: FastifyInstance, route: Route, house: House): void {
   app.route({
     method,
     url: path,
+    // Of events there is no end, and so nothing to say without them.
+    exposeHeadRoute: !isStream(route),
     // Before a body is read: nobody who may not come in makes us read one.
     async onRequest(request) {
       if (role !== undefined) Object.assign(request, { identity: admit(request) })
@@ -194,9 +211,30 @@ function check(what: string, schema: Route['body'], value: unknown): unknown {
   throw new ProfilerError('SP_REQUEST_INVALID', `${what}${wrongness(parsed.error)}`)
 }
 
-/** What is no HTTP gets an answer that is, if it still listens. */
+function isStream({ answer }: Route): boolean {
+  return answer.type === 'text/event-stream'
+}
+
+const patterns = routes.map(route => ({
+  route,
+  pattern: new RegExp(`^${route.path.replaceAll('.', '\\.').replace(/:\w+/g, '[^/]+')}$`),
+}))
+
+/** Of a path that is known: what it may be asked. */
+function methodsOf(url: string): string[] {
+  const path = url.replace(/[?#].*/s, '')
+  const known = patterns.filter(({ pattern }) => pattern.test(path)).map(({ route }) => route)
+  return known.flatMap(route => {
+    return route.method === 'GET' && !isStream(route) ? ['GET', 'HEAD'] : [route.method]
+  })
+}
+
+/** What is no HTTP gets an answer that is, if it still listens; then the connection is closed, and not left to it. */
 function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
+  // In the middle of an answer another one would be taken for its continuation.
+  const { _httpMessage: answering } = socket as { _httpMessage?: { headersSent: boolean } | null }
+  const isTold = error.code === 'ECONNRESET' || answering?.headersSent === true
+  if (isTold || !socket.writable || (isTls(socket) && !socket.authorized)) {
     socket.destroy()
     return
   }
@@ -204,7 +242,6 @@ function answerMalformed(error: NodeJS.ErrnoException, socket: Duplex): void {
     HPE_HEADER_OVERFLOW: '431 Request Header Fields Too Large',
     ERR_HTTP_REQUEST_TIMEOUT: '408 Request Timeout',
   }[error.code ?? '']
-  socket.end(
-    `HTTP/1.1 ${status ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
-  )
+  const answer = `HTTP/1.1 ${status ?? '400 Bad Request'}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`
+  socket.end(answer, () => socket.destroy())
 }

@@ -6,7 +6,7 @@
 // content; a pair that does not fit together is a renewal half done, and the one
 // before stays in use.
 
-import { createHash, X509Certificate } from 'node:crypto'
+import { constants, createHash, X509Certificate } from 'node:crypto'
 import fs from 'node:fs'
 import tls from 'node:tls'
 import { ProfilerError, systemCode } from '../errors.ts'
@@ -26,13 +26,17 @@ export interface TlsMaterial {
   readonly notAfter: Date
 }
 
-const lookMs = 10_000
+// A session that is resumed would let in a certificate that has ended since, and a client that asks
+// for new keys again and again makes us work.
+const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
+
+const lookMs = Number(process.env.SP_TLS_LOOK_MS ?? 10_000)
 const maxFileBytes = 1 << 20
 
 /** @throws {ProfilerError} `SP_TLS_INVALID` */
 export function readTls({ tlsCert, tlsKey, tlsCa, tlsMin }: TlsFiles): TlsMaterial {
   const [cert, key, ca] = [tlsCert, tlsKey, tlsCa].map(read) as [Buffer, Buffer, Buffer]
-  const options = { cert, key, ca, minVersion: `TLSv${tlsMin}` } as const
+  const options = { cert, key, ca, minVersion: `TLSv${tlsMin}`, secureOptions } as const
   try {
     // It checks that the key is the certificate's.
     tls.createSecureContext(options)
@@ -46,23 +50,42 @@ export function readTls({ tlsCert, tlsKey, tlsCa, tlsMin }: TlsFiles): TlsMateri
   }
 }
 
-/** Looks at the files for as long as the server lives; a new context is for the connections to come. */
-export function reloadTls(files: TlsFiles, first: TlsMaterial, server: tls.Server): () => void {
-  let current = first
-  const look = setInterval(() => {
+export interface WatchedTls {
+  /** What is in use; undefined while the files have never fitted together: then nobody comes in this way. */
+  readonly current: TlsMaterial | undefined
+  /** Called with what new connections are to use. */
+  onChange: (material: TlsMaterial) => void
+}
+
+/** Looks at the files, now and for as long as the process lives. Never throws: the shell in the pod needs no certificate. */
+export function watchTls(files: TlsFiles): WatchedTls {
+  let current: TlsMaterial | undefined
+  let told = ''
+  const watched: WatchedTls = {
+    get current() {
+      return current
+    },
+    onChange() {},
+  }
+  const look = () => {
     try {
       const read = readTls(files)
-      if (read.digest === current.digest) return
-      server.setSecureContext(read.options)
+      told = ''
+      if (read.digest === current?.digest) return
+      const isFirst = current === undefined
       current = read
-      log.info({ notAfter: read.notAfter }, 'certificates reloaded')
+      watched.onChange(read)
+      if (!isFirst) log.info({ notAfter: read.notAfter }, 'certificates reloaded')
     } catch (error) {
       const { message } = error as Error
-      log.warn({ reason: message }, 'certificates not reloaded: those before stay in use')
+      if (message !== told)
+        log.warn({ reason: message }, 'certificates not loaded: those before stay in use')
+      told = message
     }
-  }, lookMs)
-  look.unref()
-  return () => clearInterval(look)
+  }
+  look()
+  setInterval(look, lookMs).unref()
+  return watched
 }
 
 function read(file: string): Buffer {

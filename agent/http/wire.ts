@@ -24,8 +24,8 @@ export const captureAsk = z
     formats: z.array(z.enum(formats)).min(1).max(formats.length).optional(),
     to: z
       .string()
-      .min(1)
       .max(1024)
+      .regex(/^[\u0020-\u007e\u00a0-\uffff]+$/, 'expected no control characters')
       .optional()
       .describe('Where to publish. Over mTLS only at or below the destination of the daemon.'),
   })
@@ -91,8 +91,10 @@ export const diagnosis = z.object({
   targets: z.array(z.unknown()),
 })
 
-export const captureId = z.object({ id: z.string().min(1).max(120) })
-export const artefactName = captureId.extend({ name: z.string().min(1).max(100) })
+export const captureId = z.object({ id: z.string().regex(/^[A-Za-z0-9-]{1,120}$/) })
+export const artefactName = captureId.extend({
+  name: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/),
+})
 export const doctorQuery = z.strictObject({
   pid: z.coerce.number().int().min(1).max(4_194_304).optional(),
   mode: z.enum(modes).optional(),

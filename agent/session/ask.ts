@@ -2,6 +2,7 @@
 
 import type { Format, Settings } from '../config.ts'
 import type { Target } from '../target/find.ts'
+import type { CaptureResult } from './state.ts'
 
 export interface SessionAsk {
   readonly target: Target
@@ -36,4 +37,5 @@ export type FromChild =
   | { readonly planned: { readonly exclusive: readonly string[] } }
   | { readonly said: { readonly name: string; readonly words: string } }
   | { readonly live: unknown }
-  | { readonly ended: true }
+  /** With its result, where that could not be written. */
+  | { readonly ended: { readonly unkept?: CaptureResult | undefined } }

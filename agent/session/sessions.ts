@@ -8,14 +8,15 @@
 
 import { createHash } from 'node:crypto'
 import { ProfilerError } from '../errors.ts'
+import { log } from '../log.ts'
 import { newCaptureId, subjectOf } from '../publish/place.ts'
 import { attempted } from '../target/candidates.ts'
 import { readStat } from '../target/procfs.ts'
 import type { FromChild, Identity, SessionAsk, ToChild } from './ask.ts'
 import { type Budget, watchBudget } from './budget.ts'
 import { type Forked, forkSelf } from './fork.ts'
-import { type Change, isOver, next, problemOf, type State } from './state.ts'
-import type { Store } from './store.ts'
+import { type CaptureResult, type Change, isOver, next, problemOf, type State } from './state.ts'
+import type { Artefact, Store } from './store.ts'
 
 export interface Session {
   readonly id: string
@@ -32,6 +33,13 @@ export interface Session {
   /** A hash of the key and of who gave it: two clients may choose the same. */
   readonly idempotency?: { readonly key: string; readonly body: string }
   readonly child?: { readonly pid: number; readonly startTicks: number }
+}
+
+/** Of an ask that may be sent twice. */
+export interface GivenKey {
+  readonly key: string
+  /** What was asked with it, before a target was chosen: another look may choose another one. */
+  readonly body: unknown
 }
 
 export interface SessionLimits {
@@ -54,11 +62,15 @@ interface Running {
   /** Its turn has come. */
   hasTurn: boolean
   problem: ProfilerError | undefined
+  /** Its result, where that is not on the disk. */
+  unkept: CaptureResult | undefined
 }
 
 export class Sessions {
   readonly #sessions = new Map<string, Session>()
   readonly #running = new Map<string, Running>()
+  /** Captures of a house before this one whose children still publish, and when they will be over. */
+  readonly #orphans = new Map<string, Promise<void>>()
   readonly #store: Store
   readonly #limits: SessionLimits
   readonly #events: SessionEvents
@@ -70,22 +82,21 @@ export class Sessions {
     this.#limits = limits
     this.#events = events
     this.#version = version
-    for (const session of store.load().sessions) {
+    const { sessions, damaged } = store.load()
+    if (damaged > 0) log.warn({ damaged }, 'sessions cannot be read: they are left as they are')
+    for (const session of sessions) {
       this.#sessions.set(session.id, session)
       if (!isOver(session.state)) this.#recover(session)
     }
   }
 
   /**
-   * @param idempotencyKey the same ask again with the same key is the same session
+   * @param given the same ask again with the same key is the same session
    * @throws {ProfilerError} `SP_DRAINING`, `SP_QUEUE_FULL`, `SP_CAPTURE_RUNNING`, `SP_IDEMPOTENCY_REUSED`
    */
-  submit(ask: SessionAsk, { name }: Identity, idempotencyKey?: string): Session {
-    const idempotency =
-      idempotencyKey === undefined
-        ? undefined
-        : { key: digest([name, idempotencyKey]), body: digest(ask) }
-    const same = this.#sameKey(idempotency)
+  submit(ask: SessionAsk, identity: Identity, given?: GivenKey): Session {
+    const { name } = identity
+    const same = this.known(identity, given)
     if (same !== undefined) return same
     if (this.#isDraining) throw new ProfilerError('SP_DRAINING', 'the daemon is about to end')
     const { pid, startTicks } = ask.target
@@ -110,11 +121,23 @@ export class Sessions {
       createdAt: now.toISOString(),
       state: { name: 'queued' },
       message: 'Waiting for its turn',
-      ...(idempotency !== undefined && { idempotency }),
+      ...(given !== undefined && { idempotency: hashed(identity, given) }),
     }
+    // What is not on the disk is not accepted.
+    this.#store.save(session)
     this.#put(session)
     this.#schedule()
     return this.get(session.id)
+  }
+
+  /** The session that was begun with this key. @throws {ProfilerError} `SP_IDEMPOTENCY_REUSED` */
+  known(identity: Identity, given: GivenKey | undefined): Session | undefined {
+    if (given === undefined) return undefined
+    const { key, body } = hashed(identity, given)
+    const same = this.list().find(each => each.idempotency?.key === key)
+    if (same === undefined || same.idempotency!.body === body) return same
+    const message = 'this Idempotency-Key was given with another ask'
+    throw new ProfilerError('SP_IDEMPOTENCY_REUSED', message, { facts: { capture: same.id } })
   }
 
   /** @throws {ProfilerError} `SP_CAPTURE_UNKNOWN` */
@@ -140,13 +163,15 @@ export class Sessions {
     this.#put({ ...session, isCancelled: true })
     const running = this.#running.get(id)
     if (running !== undefined) send(running.child, { stop: true })
-    else this.#fail(id, new ProfilerError('SP_CANCELLED', 'cancelled before it began'))
+    // A child of the house before this one stopped when that one ended, and publishes.
+    else if (!this.#orphans.has(id))
+      this.#fail(id, new ProfilerError('SP_CANCELLED', 'cancelled before it began'))
     return this.get(id)
   }
 
-  artefact(id: string, name: string): Buffer | undefined {
+  artefact(id: string, name: string): Artefact | undefined {
     this.get(id)
-    return this.#store.readArtefact(id, name)
+    return this.#store.openArtefact(id, name)
   }
 
   /** Takes nothing new, stops what runs, and waits until it is published. */
@@ -156,15 +181,7 @@ export class Sessions {
     const over = [...this.#running.values()].map(
       ({ child }) => new Promise<void>(resolve => child.once('exit', () => resolve())),
     )
-    await Promise.all(over)
-  }
-
-  #sameKey(idempotency: Session['idempotency']): Session | undefined {
-    if (idempotency === undefined) return undefined
-    const same = this.list().find(each => each.idempotency?.key === idempotency.key)
-    if (same === undefined || same.idempotency!.body === idempotency.body) return same
-    const message = 'this Idempotency-Key was given with another ask'
-    throw new ProfilerError('SP_IDEMPOTENCY_REUSED', message, { facts: { capture: same.id } })
+    await Promise.all([...over, ...this.#orphans.values()])
   }
 
   #schedule(): void {
@@ -176,7 +193,13 @@ export class Sessions {
 
   #begin(id: string): void {
     const child = forkSelf('capture', { stderr: 'pipe' })
-    const running: Running = { child, exclusive: undefined, hasTurn: false, problem: undefined }
+    const running: Running = {
+      child,
+      exclusive: undefined,
+      hasTurn: false,
+      problem: undefined,
+      unkept: undefined,
+    }
     this.#running.set(id, running)
     const startTicks = attempted(() => readStat(child.pid).startTicks) ?? 0
     const now = new Date().toISOString()
@@ -188,12 +211,14 @@ export class Sessions {
     let said = ''
     child.stderr!.setEncoding('utf8').on('data', (piece: string) => {
       said = (said + piece).slice(-maxSaid)
+      // Its log is ours.
+      process.stderr.write(piece)
     })
     child.on('message', (message: FromChild) => this.#hear(id, running, message))
     child.once('exit', (code, signal) => {
       unwatch()
       this.#running.delete(id)
-      this.#conclude(id, running.problem ?? died(code, signal, said))
+      this.#conclude(id, running.problem ?? died(code, signal, said), running.unkept)
       this.#grantTurns()
       this.#schedule()
     })
@@ -203,6 +228,8 @@ export class Sessions {
   }
 
   #hear(id: string, running: Running, message: FromChild): void {
+    // Its last words may come after its end.
+    if (isOver(this.get(id).state)) return
     if ('planned' in message) {
       running.exclusive = message.planned.exclusive
       this.#grantTurns()
@@ -211,6 +238,8 @@ export class Sessions {
       const to = stateOf(name)
       if (to === undefined) this.#put({ ...this.get(id), message: words })
       else this.#change(id, { to }, { message: words })
+    } else if ('ended' in message) {
+      running.unkept = message.ended.unkept
     } else if ('live' in message) {
       this.#events.live(this.get(id), message.live)
     }
@@ -230,18 +259,14 @@ export class Sessions {
   }
 
   /** The child has ended: its result says how, or `silent` is what is known. */
-  #conclude(id: string, silent: ProfilerError): void {
-    const result = this.#store.readResult(id)
+  #conclude(id: string, silent: ProfilerError, unkept?: CaptureResult): void {
+    const result = this.#store.readResult(id) ?? unkept
     const endedAt = new Date().toISOString()
     if (result === undefined) this.#fail(id, silent)
     else if ('problem' in result) {
       this.#change(id, { to: 'failed', problem: result.problem }, { endedAt })
     } else {
       this.#change(id, { to: 'finished', receipt: result.receipt }, { endedAt })
-    }
-    const over = [...this.#sessions.values()].filter(({ state }) => isOver(state))
-    for (const gone of this.#store.prune(over, this.#limits.maxDiskBytes)) {
-      this.#sessions.delete(gone)
     }
   }
 
@@ -253,10 +278,14 @@ export class Sessions {
       this.#conclude(id, new ProfilerError('SP_CAPTURE_DIED', 'the capture ended with the daemon'))
       return
     }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#orphans.set(id, promise)
     const look = setInterval(() => {
       if (attempted(() => readStat(child.pid))?.startTicks === child.startTicks) return
       clearInterval(look)
+      this.#orphans.delete(id)
       this.#conclude(id, new ProfilerError('SP_CAPTURE_DIED', 'the capture ended without a result'))
+      resolve()
     }, orphanLookMs)
   }
 
@@ -271,9 +300,22 @@ export class Sessions {
   }
 
   #put(session: Session): void {
-    this.#store.save(session)
+    try {
+      this.#store.save(session)
+    } catch (error) {
+      // The disk is full: what happens goes on, and a house after this one will not know of it.
+      log.error({ err: error, capture: session.id }, 'a session is not kept')
+    }
     this.#sessions.set(session.id, session)
     this.#events.changed(session)
+    if (isOver(session.state)) this.#prune()
+  }
+
+  #prune(): void {
+    const over = [...this.#sessions.values()].filter(({ state }) => isOver(state))
+    for (const gone of this.#store.prune(over, this.#limits.maxDiskBytes)) {
+      this.#sessions.delete(gone)
+    }
   }
 }
 
@@ -287,7 +329,9 @@ function stateOf(said: string): 'capturing' | 'publishing' | undefined {
 
 function died(code: number | null, signal: string | null, said: string): ProfilerError {
   const how = signal === null ? `exit code ${code}` : signal
-  const facts = said.trim() === '' ? {} : { 'it said': said.trim().split('\n').slice(-5) }
+  // Node's last words; what else stands there may hold anything.
+  const fatal = /^FATAL ERROR: [\w .:()-]{1,200}/m.exec(said)?.[0]
+  const facts = fatal === undefined ? {} : { 'it said': fatal }
   return new ProfilerError('SP_CAPTURE_DIED', `the process that captured ended with ${how}`, {
     facts,
   })
@@ -296,6 +340,11 @@ function died(code: number | null, signal: string | null, said: string): Profile
 function send(child: Forked, message: ToChild): void {
   // It may end at any moment; that it did is heard by its exit.
   if (child.connected) child.send(message, () => {})
+}
+
+/** Hashed: two clients may choose the same key, and what they ask may be long. */
+function hashed({ name }: Identity, { key, body }: GivenKey) {
+  return { key: digest([name, key]), body: digest(body) }
 }
 
 function digest(value: unknown): string {

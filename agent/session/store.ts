@@ -10,8 +10,9 @@
 
 import fs from 'node:fs'
 import path from 'node:path'
-import { ProfilerError, systemCode } from '../errors.ts'
-import { ensurePrivate } from '../publish/private-folder.ts'
+import type { Readable } from 'node:stream'
+import { errorKinds, ProfilerError, systemCode } from '../errors.ts'
+import { ensurePrivate, privateRoot } from '../publish/private-folder.ts'
 import type { Session } from './sessions.ts'
 import type { CaptureResult } from './state.ts'
 
@@ -26,19 +27,26 @@ export interface Store {
   /** All that are known, oldest first; what cannot be read is set aside and counted. */
   load(): { readonly sessions: readonly Session[]; readonly damaged: number }
   readResult(id: string): CaptureResult | undefined
-  readArtefact(id: string, name: string): Buffer | undefined
+  openArtefact(id: string, name: string): Artefact | undefined
   /** Removes the oldest of these until the rest fits; the ids that are gone. */
   prune(over: readonly Session[], maxBytes: number): readonly string[]
+}
+
+export interface Artefact {
+  readonly bytes: number
+  /** To be called once: it holds the open file. */
+  stream(): Readable
 }
 
 /** @throws {ProfilerError} `SP_OUTPUT_FAILED` where the folder cannot be had, or is not ours alone */
 export async function openStore(state: string): Promise<Store> {
   const root = path.join(state, 'captures')
   try {
-    for (const folder of [path.dirname(state), state, root]) {
-      if (folder === path.dirname(state)) fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
-      else await ensurePrivate(folder)
-    }
+    const parent = path.dirname(state)
+    fs.mkdirSync(parent, { recursive: true, mode: 0o700 })
+    // Whoever owns the parent can put another folder in the place of ours. Our own root has a name that can be guessed.
+    if (parent === privateRoot()) await ensurePrivate(parent)
+    for (const folder of [state, root]) await ensurePrivate(folder)
   } catch (cause) {
     if (cause instanceof ProfilerError) throw cause
     throw new ProfilerError('SP_OUTPUT_FAILED', `${root} cannot be made: ${systemCode(cause)}`, {
@@ -50,14 +58,19 @@ export async function openStore(state: string): Promise<Store> {
     folderOf,
     save(session) {
       const folder = folderOf(session.id)
-      fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
-      writeWhole(path.join(folder, 'session.json'), JSON.stringify(session))
+      try {
+        fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
+        writeWhole(path.join(folder, 'session.json'), JSON.stringify(session))
+      } catch (cause) {
+        const message = `the state of a capture cannot be written: ${systemCode(cause)}`
+        throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
+      }
     },
     load() {
       let damaged = 0
       const sessions = fs.readdirSync(root).flatMap(id => {
         try {
-          return [JSON.parse(readBounded(path.join(folderOf(id), 'session.json'))) as Session]
+          return [sessionOf(id, readBounded(path.join(folderOf(id), 'session.json')))]
         } catch {
           damaged++
           return []
@@ -68,19 +81,29 @@ export async function openStore(state: string): Promise<Store> {
     },
     readResult(id) {
       try {
-        return JSON.parse(readBounded(path.join(folderOf(id), 'result.json'))) as CaptureResult
+        const text = readBounded(path.join(folderOf(id), 'result.json'))
+        const result = JSON.parse(text) as CaptureResult
+        checkResult(result)
+        return result
       } catch {
         // It did not get that far.
         return undefined
       }
     },
-    readArtefact(id, name) {
+    openArtefact(id, name) {
+      if (!/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/.test(name)) return undefined
       const file = path.join(folderOf(id), 'artefacts', name)
-      if (path.basename(name) !== name || name.startsWith('.')) return undefined
       try {
-        return fs.readFileSync(file)
+        const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+        const fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+        const stat = fs.fstatSync(fd)
+        if (stat.isFile()) {
+          return { bytes: stat.size, stream: () => fs.createReadStream(file, { fd }) }
+        }
+        fs.closeSync(fd)
+        return undefined
       } catch (error) {
-        if (['ENOENT', 'ENOTDIR', 'EISDIR'].includes(systemCode(error) ?? '')) return undefined
+        if (['ENOENT', 'ENOTDIR', 'ELOOP'].includes(systemCode(error) ?? '')) return undefined
         throw error
       }
     },
@@ -100,7 +123,7 @@ export async function openStore(state: string): Promise<Store> {
 }
 
 /** By the child: how its capture ended. */
-export async function writeResult(folder: string, result: CaptureResult): Promise<void> {
+export function writeResult(folder: string, result: CaptureResult): void {
   writeWhole(path.join(folder, 'result.json'), JSON.stringify(result))
 }
 
@@ -117,14 +140,58 @@ function writeWhole(file: string, text: string): void {
 }
 
 function readBounded(file: string): string {
-  const { size } = fs.statSync(file)
-  if (size > maxFileBytes) throw new ProfilerError('SP_LIMIT', `${file} has ${size} bytes`)
-  return fs.readFileSync(file, 'utf8')
+  const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
+  const fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
+  try {
+    const stat = fs.fstatSync(fd)
+    if (!stat.isFile() || stat.size > maxFileBytes) {
+      throw new ProfilerError('SP_LIMIT', `${file} has ${stat.size} bytes`)
+    }
+    return fs.readFileSync(fd, 'utf8')
+  } finally {
+    fs.closeSync(fd)
+  }
+}
+
+/** What is damaged must not be met later, where it would end the house: so all that is used of it is looked at. */
+function sessionOf(id: string, text: string): Session {
+  const session = JSON.parse(text) as Session
+  const { ask, state, requester, createdAt, message } = session
+  const { pid, startTicks } = ask.target
+  const { mode, hertz, duration, to } = ask.settings
+  const isSound =
+    session.id === id &&
+    [requester, createdAt, message, mode, to].every(each => typeof each === 'string') &&
+    [pid, startTicks, hertz, duration].every(Number.isFinite) &&
+    stateNames.has(state.name)
+  if (!isSound) throw new ProfilerError('SP_INTERNAL', 'a session is damaged')
+  if (state.name === 'finished') checkResult({ receipt: state.receipt })
+  if (state.name === 'failed') checkResult({ problem: state.problem })
+  return session
+}
+
+const stateNames = new Set(['queued', 'planning', 'capturing', 'publishing', 'finished', 'failed'])
+
+/** @throws whatever it is: what is no result was not written by us */
+function checkResult(result: CaptureResult): void {
+  const isSound =
+    'problem' in result
+      ? result.problem.code in errorKinds && typeof result.problem.facts === 'object'
+      : Array.isArray(result.receipt.files) &&
+        typeof result.receipt.quality.samples === 'number' &&
+        typeof result.receipt.tally === 'object' &&
+        typeof result.receipt.record === 'object'
+  if (!isSound) throw new ProfilerError('SP_INTERNAL', 'a result is damaged')
 }
 
 function bytesBelow(folder: string): number {
-  const entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true })
-  return entries
-    .filter(entry => entry.isFile())
-    .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0)
+  try {
+    const entries = fs.readdirSync(folder, { recursive: true, withFileTypes: true })
+    return entries
+      .filter(entry => entry.isFile())
+      .reduce((sum, entry) => sum + fs.statSync(path.join(entry.parentPath, entry.name)).size, 0)
+  } catch {
+    // Somebody removed it.
+    return 0
+  }
 }
