@@ -100,6 +100,8 @@ const schema = z.strictObject({
   customerIds: z.array(customerId).max(50),
   /** Whether a tool may stop the target for the moment of each sample. */
   pause: flag,
+  /** Not to ask a daemon, even where there is one. */
+  alone: flag,
   force: flag,
   json: flag,
   debug: flag,
@@ -121,6 +123,7 @@ const defaults = {
   to: 'file:flamegraphs',
   customerIds: [],
   pause: false,
+  alone: false,
   force: false,
   json: false,
   debug: false,

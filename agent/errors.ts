@@ -163,6 +163,16 @@ export const errorKinds = {
     exit: 2,
     status: 409,
   },
+  SP_DAEMON_LOST: {
+    hint: 'What it captured is kept and published all the same; `GET /v1/captures` tells, once it is back.',
+    exit: 1,
+    status: 500,
+  },
+  SP_VERSION_DIFFERS: {
+    hint: 'Restart the daemon with this version, or record with `--alone`.',
+    exit: 1,
+    status: 409,
+  },
   SP_LISTEN_FAILED: {
     hint: 'Choose another address with `--listen` or `--tls-listen`, or end what holds this one.',
     exit: 1,

@@ -39,6 +39,8 @@ export interface SessionContext {
   readonly requester: string
   /** A folder that does not exist yet: the files stay there too, wherever they are published. */
   readonly keepIn: string
+  /** And nowhere else. */
+  readonly isKeptOnly: boolean
   /** Waits until what the capture needs for itself alone is free. */
   turn(exclusive: readonly string[]): Promise<void>
 }
@@ -76,7 +78,7 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   const draft = describeCapture(captured, context)
   const receipt = await publishDraft(
     draft,
-    { ...ask, keepIn: ask.session?.keepIn },
+    { ...ask, ...keptWhere(ask.session) },
     captured.end.endedMs,
   )
   live?.finish(draft)
@@ -111,6 +113,10 @@ async function showLive(
   const live = openLive(watch, context)
   onLive?.(live)
   return live
+}
+
+function keptWhere(session: SessionContext | undefined) {
+  return session === undefined ? {} : { keepIn: session.keepIn, isKeptOnly: session.isKeptOnly }
 }
 
 /** How the target would be captured, and what of that only one capture at a time may hold. */

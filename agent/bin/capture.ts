@@ -65,6 +65,7 @@ async function run({ ask, id, requester, folder, version }: Extract<ToChild, { a
     id,
     requester,
     keepIn: `${folder}/artefacts`,
+    isKeptOnly: ask.isKeptOnly === true,
     turn: async (exclusive: readonly string[]) => {
       tell({ planned: { exclusive } })
       await turn.promise

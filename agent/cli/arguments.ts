@@ -21,6 +21,7 @@ const flags = {
   'keep-raw': { type: 'string' },
   incident: { type: 'string', short: 'i' },
   pause: { type: 'boolean' },
+  alone: { type: 'boolean' },
   force: { type: 'boolean' },
   json: { type: 'boolean' },
   debug: { type: 'boolean' },

@@ -62,6 +62,7 @@ idle (tini, a shell, a master) stands for the busiest worker below it, and that 
       --stat             count instructions, cache misses, faults and switches beside it
       --live FILE        the picture so far, redacted like all, written anew while it samples
       --keep-raw FILE    what the tool gives, as it is (perf.data, .nettrace): never redacted
+      --alone            not by the daemon that runs here (\`serve\`): the result is the same
 ${common}
 
 Ctrl-C stops and keeps what there is; twice stops and discards it.

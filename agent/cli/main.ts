@@ -65,12 +65,15 @@ async function dispatch(): Promise<void> {
     return
   }
   const { formatsFor } = await import('../publish/output.ts')
+  if (command === 'record' && !wants.all) {
+    const { record } = await import('./record.ts')
+    await record(subjects, config, formatsFor(config), terminal)
+    return
+  }
   const run =
     command === 'render'
       ? (await import('./render.ts')).render
-      : wants.all
-        ? (await import('./record-all.ts')).recordAll
-        : (await import('./record.ts')).record
+      : (await import('./record-all.ts')).recordAll
   await run(subjects, config.settings, formatsFor(config), terminal)
 }
 

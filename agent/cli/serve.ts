@@ -12,10 +12,10 @@ import type { Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { addressOf, type DaemonSettings, settingsVariable } from '../http/door-words.ts'
 import { readTls, type TlsFiles } from '../http/tls.ts'
-import { privateRoot } from '../publish/private-folder.ts'
 import { openStore } from '../session/store.ts'
 import { attempted } from '../target/candidates.ts'
 import { readStat } from '../target/procfs.ts'
+import { daemonPaths } from './daemon-paths.ts'
 import type { Terminal } from './terminal.ts'
 
 export async function serve(
@@ -61,16 +61,6 @@ export async function serve(
 function doorOf(program: string): string[] {
   const alone = path.join(path.dirname(program), 'door.cjs')
   return fs.existsSync(alone) ? [alone] : [program]
-}
-
-/** Where the daemon keeps what it has, and where it is to be found. */
-export function daemonPaths(settings: Pick<Settings, 'state' | 'socket'>) {
-  const state = path.resolve(settings.state ?? path.join(privateRoot(), 'daemon'))
-  return {
-    state,
-    socket: path.resolve(settings.socket ?? path.join(state, 'daemon.sock')),
-    tokenFile: path.join(state, 'token'),
-  }
 }
 
 /** A new token with each start: a copy of the old one is worth nothing. */

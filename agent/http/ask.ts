@@ -13,7 +13,7 @@ export async function readAsk(
   daemon: Settings,
   identity: Identity,
 ): Promise<SessionAsk> {
-  const { target, seconds, formats, to, ...same } = ask
+  const { target, seconds, formats, to, publish, ...same } = ask
   if (to !== undefined) checkDestination(to, daemon.to, identity)
   const { settings } = readConfig(
     {
@@ -29,7 +29,21 @@ export async function readAsk(
     target: await chooseUnasked(target?.pid, settings.mode),
     settings,
     formats: settings.format,
+    ...(publish === false && { isKeptOnly: true }),
   }
+}
+
+/**
+ * A command of another version may mean another thing by the same words.
+ *
+ * @param asking as its header says; who is no command of ours says none
+ * @throws {ProfilerError} `SP_VERSION_DIFFERS`
+ */
+export function checkVersion(asking: string | string[] | undefined, own: string): void {
+  if (asking === undefined || asking === own) return
+  const said = /^[\w.+-]{1,40}$/.exec(String(asking))?.[0] ?? 'none that we know'
+  const message = `the daemon is version ${own}, and the command version ${said}`
+  throw new ProfilerError('SP_VERSION_DIFFERS', message)
 }
 
 /** What an ask takes from the daemon where it says nothing; the rest is the daemon's own business. */

@@ -7,13 +7,14 @@ import { type ErrorCode, ProfilerError } from '../errors.ts'
 import { viewerScriptSha256 } from '../render/viewer.ts'
 import type { Identity } from '../session/ask.ts'
 import { isOver } from '../session/state.ts'
-import { readAsk } from './ask.ts'
+import { checkVersion, readAsk } from './ask.ts'
 import { maxWatchers } from './events.ts'
 import type { House } from './house-parts.ts'
 import { pageHtml, pagePolicy } from './page.ts'
 import { viewOf } from './view.ts'
 import {
   artefactName,
+  cancelQuery,
   captureAsk,
   captureId,
   captureList,
@@ -163,7 +164,7 @@ export const routes: readonly Route[] = [
     summary: 'Asks for a capture',
     role: 'capturer',
     body: captureAsk,
-    headers: ['idempotency-key'],
+    headers: ['idempotency-key', 'sp-flamegraph-version'],
     answer: { status: 202, type: json, schema: captureView },
     errors: [
       'SP_CONFIG_INVALID',
@@ -175,12 +176,14 @@ export const routes: readonly Route[] = [
       'SP_IDEMPOTENCY_REUSED',
       'SP_QUEUE_FULL',
       'SP_DRAINING',
+      'SP_VERSION_DIFFERS',
       'SP_REQUEST_TOO_LARGE',
       'SP_MEDIA_TYPE',
       'SP_FORBIDDEN',
       'SP_OUTPUT_FAILED',
     ],
     async handle({ house, identity, body, request, reply }) {
+      checkVersion(request.headers['sp-flamegraph-version'], house.version)
       const key = request.headers['idempotency-key']
       const checked = idempotencyKey.optional().safeParse(key)
       if (!checked.success) {
@@ -263,10 +266,11 @@ export const routes: readonly Route[] = [
     summary: 'Ends it early; what it has is kept and published',
     role: 'capturer',
     params: captureId,
+    query: cancelQuery,
     answer: { status: 202, type: json, schema: captureView },
     errors: ['SP_CAPTURE_UNKNOWN'],
-    handle({ house, params, identity }) {
-      const session = house.sessions.cancel(params.id!)
+    handle({ house, params, query, identity }) {
+      const session = house.sessions.cancel(params.id!, query.keep !== 'false')
       house.log.info({ capture: session.id, by: identity.name }, 'capture cancelled')
       return viewOf(session, house.liveOf(session.id))
     },

@@ -28,6 +28,10 @@ export const captureAsk = z
       .regex(/^[\u0020-\u007e\u00a0-\uffff]+$/, 'expected no control characters')
       .optional()
       .describe('Where to publish. Over mTLS only at or below the destination of the daemon.'),
+    publish: z
+      .boolean()
+      .optional()
+      .describe('False: the files stay with the daemon, to be fetched from there.'),
   })
   .meta({ id: 'CaptureAsk' })
 export type CaptureAsk = z.infer<typeof captureAsk>
@@ -98,6 +102,13 @@ export const artefactName = captureId.extend({
 export const doctorQuery = z.strictObject({
   pid: z.coerce.number().int().min(1).max(4_194_304).optional(),
   mode: z.enum(modes).optional(),
+})
+
+export const cancelQuery = z.strictObject({
+  keep: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe('False: what was captured is discarded, unless it is published already.'),
 })
 
 /** Of the page's form, by which a browser gives the token. */

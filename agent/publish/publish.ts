@@ -19,6 +19,8 @@ export interface PublishAsk {
   readonly signals?: Pick<CaptureSignals, 'discard'>
   /** A folder that does not exist yet, where the files stay too. */
   readonly keepIn?: string | undefined
+  /** And nowhere else. */
+  readonly isKeptOnly?: boolean
 }
 
 /**
@@ -28,7 +30,7 @@ export interface PublishAsk {
  */
 export async function publishDraft(
   draft: Draft,
-  { settings, formats, signals, keepIn }: PublishAsk,
+  { settings, formats, signals, keepIn, isKeptOnly }: PublishAsk,
   sinceMs: number,
 ): Promise<Receipt> {
   const made = await makeArtefacts(draft, formats, settings)
@@ -38,7 +40,10 @@ export async function publishDraft(
   if (keepIn !== undefined) {
     await publishToDirectory(path.dirname(keepIn), path.basename(keepIn), files, signals?.discard)
   }
-  const place = await publish(files, record, settings, signals?.discard)
+  const place =
+    keepIn !== undefined && isKeptOnly === true
+      ? `file:${keepIn}`
+      : await publish(files, record, settings, signals?.discard)
   return {
     record,
     ...outcome,

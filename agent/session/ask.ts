@@ -8,6 +8,8 @@ export interface SessionAsk {
   readonly target: Target
   readonly formats: readonly Format[]
   readonly settings: Settings
+  /** Its files stay with the daemon, and are published nowhere else. */
+  readonly isKeptOnly?: boolean
 }
 
 /** Who asks: `token`, or the SAN of a certificate. */

@@ -156,13 +156,13 @@ export class Sessions {
     return [...this.#sessions.values()].filter(({ state }) => !isOver(state))
   }
 
-  /** Ends it early: what it has is kept, and published. One that has not begun never begins. */
-  cancel(id: string): Session {
+  /** Ends it early: what it has is kept, and published, or discarded. One that has not begun never begins. */
+  cancel(id: string, keep = true): Session {
     const session = this.get(id)
     if (isOver(session.state)) return session
     this.#put({ ...session, isCancelled: true })
     const running = this.#running.get(id)
-    if (running !== undefined) send(running.child, { stop: true })
+    if (running !== undefined) send(running.child, keep ? { stop: true } : { discard: true })
     // A child of the house before this one stopped when that one ended, and publishes.
     else if (!this.#orphans.has(id))
       this.#fail(id, new ProfilerError('SP_CANCELLED', 'cancelled before it began'))
