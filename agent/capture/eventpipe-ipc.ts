@@ -33,8 +33,12 @@ export interface Provider {
 export interface Session {
   /** The NetTrace stream, to its end. Ends early, without an error, when the target does. */
   readonly chunks: AsyncIterable<Uint8Array>
-  /** Asks the runtime to end the session. The stream goes on to its end, which has to be read. */
-  stop(): Promise<void>
+  /**
+   * Asks the runtime to end the session. The stream goes on to its end, which has to be read.
+   *
+   * @param giveUp once aborted the answer is not waited for any more
+   */
+  stop(giveUp?: AbortSignal): Promise<void>
   /** Closes the stream, which ends the session at the runtime's next write. */
   destroy(): void
   /** When the stream is closed, by whomever. */
@@ -97,12 +101,13 @@ export async function startSession(
   connection.on('error', () => {})
   return {
     chunks: streamOf(connection, rest),
-    async stop() {
+    async stop(giveUp) {
       const { answer: stopped, connection: second } = await ask(
         socket,
         commands.stopTracing,
         id,
         stopLimitMs,
+        giveUp,
       )
       second.destroy()
       if (stopped.error !== undefined) throw refusal(stopped.error)
@@ -153,6 +158,7 @@ async function ask(
   [set, command]: readonly [number, number],
   payload: Buffer,
   limitMs = answerLimitMs,
+  giveUp?: AbortSignal,
 ): Promise<Reply> {
   const connection = net.connect({ path })
   const header = Buffer.alloc(headerSize)
@@ -160,11 +166,13 @@ async function ask(
   header.writeUInt16LE(headerSize + payload.length, 14)
   header[16] = set
   header[17] = command
-  const timer = setTimeout(() => {
-    connection.destroy(
-      new ProfilerError('SP_TOOL_FAILED', `the .NET runtime gave no answer in ${limitMs / 1000} s`),
-    )
-  }, limitMs)
+  const end = (within: string) => {
+    const words = `the .NET runtime gave no answer ${within}`
+    connection.destroy(new ProfilerError('SP_TOOL_FAILED', words))
+  }
+  const timer = setTimeout(() => end(`in ${limitMs / 1000} s`), limitMs)
+  const leave = () => end('before it was given up')
+  giveUp?.addEventListener('abort', leave, { once: true })
   try {
     connection.write(Buffer.concat([header, payload]))
     return { ...(await readAnswer(connection)), connection }
@@ -173,6 +181,7 @@ async function ask(
     throw connectionError(error)
   } finally {
     clearTimeout(timer)
+    giveUp?.removeEventListener('abort', leave)
   }
 }
 

@@ -100,6 +100,9 @@ const noSocketWords: Readonly<Record<NoSocketReason, readonly [ErrorCode, string
   ],
 }
 
+// It answers in some 100 ms, if it can.
+const discardedMs = 2000
+
 /** Lets the session run for its time, or until somebody stops it, and sees it closed. */
 async function run(
   session: Session,
@@ -110,9 +113,11 @@ async function run(
   const notes: string[] = []
   let askedMs: number | undefined
   let stopping: Promise<void> | undefined
+  const giveUp = new AbortController()
+  let givingUp: NodeJS.Timeout | undefined
   const askToStop = () => {
     askedMs ??= monotonicMs()
-    stopping ??= session.stop().catch(error => {
+    stopping ??= session.stop(giveUp.signal).catch(error => {
       if (!(error instanceof ProfilerError)) throw error
       if (!discard.aborted) notes.push(`The session had to be cut off: ${error.message}.`)
       session.destroy()
@@ -122,6 +127,8 @@ async function run(
     // Closing alone ends it at the runtime's next write; asking ends it now, whatever it does.
     askToStop()
     session.destroy()
+    // A runtime whose stream nobody reads may be long about its answer.
+    givingUp ??= setTimeout(() => giveUp.abort(), discardedMs)
   }
   const timer = setTimeout(askToStop, durationMs)
   stop.addEventListener('abort', askToStop, { once: true })
@@ -146,6 +153,7 @@ async function run(
     }
   } finally {
     clearTimeout(timer)
+    clearTimeout(givingUp)
     stop.removeEventListener('abort', askToStop)
     discard.removeEventListener('abort', drop)
   }

@@ -249,6 +249,18 @@ describeWith(['mcs', 'the .NET runtimes'], 'the event pipe', () => {
     },
   )
 
+  test('of a target that is stopped does not hold up who discards it, and ends when it goes on', async () => {
+    const target = await startDotnet(shares, 60)
+    const before = connectionsOf(target.pid)
+    const discard = new AbortController()
+    const running = await capture(target.pid, 60_000, { discard: discard.signal })
+    target.kill('SIGSTOP')
+    discard.abort()
+    expect(await running.ended).toMatchObject({ killed: true, notes: [] })
+    target.kill('SIGCONT')
+    await expectConnections(target.pid, before)
+  })
+
   test('of a target that is stopped is given up after a while', async () => {
     const target = await startDotnet(shares, 60)
     target.kill('SIGSTOP')
