@@ -15,7 +15,8 @@ export function compileJava(name: string, classPath: readonly string[] = []): st
   const folder = temporaryFolder()
   fs.chmodSync(folder, 0o755)
   const with_ = classPath.length === 0 ? [] : ['-cp', classPath.join(':')]
-  execFileSync('javac', ['-d', folder, ...with_, path.join(here, `${name}.java`)])
+  const usual = ['-J-XX:-UsePerfData', '-d', folder]
+  execFileSync('javac', [...usual, ...with_, path.join(here, `${name}.java`)])
   return [folder, ...classPath].join(':')
 }
 

@@ -10,7 +10,6 @@ import jakarta.servlet.http.HttpServletResponse;
 import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.nio.file.Files;
 import java.security.MessageDigest;
 import java.util.Comparator;
 import java.util.List;
@@ -69,8 +68,8 @@ public class Shop {
     }
 
     public static void main(String[] args) throws Exception {
-        File base = Files.createTempDirectory("shop").toFile();
-        base.deleteOnExit();
+        // The working folder, which is whoever's who starts it.
+        File base = new File("").getAbsoluteFile();
         Tomcat tomcat = new Tomcat();
         tomcat.setBaseDir(base.getPath());
         tomcat.setHostname("127.0.0.1");
