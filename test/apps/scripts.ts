@@ -4,10 +4,10 @@
 import { type ChildProcess, execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { expect, onTestFinished } from 'vitest'
 import type { Published } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { start } from './apps.ts'
+import { expectShares as expectKnown } from './shares.ts'
 
 type Started = ChildProcess & { pid: number }
 
@@ -33,9 +33,7 @@ export function startErlang(seconds: number, flags: readonly string[] = ['+JPper
   const folder = temporaryFolder()
   execFileSync('erlc', ['-o', folder, appOf('erlang/shares.erl')])
   const run = ['-noshell', '-pa', folder, '-run', 'shares', 'main', `${seconds}`]
-  const child = startUnder([], ['erl', ...flags, ...run])
-  onTestFinished(() => fs.rmSync(`/tmp/perf-${child.pid}.map`, { force: true }))
-  return child
+  return startUnder([], ['erl', ...flags, ...run])
 }
 
 function startUnder(under: readonly string[], command: readonly string[]): Started {
@@ -46,23 +44,10 @@ function startUnder(under: readonly string[], command: readonly string[]): Start
 /** Another user, who owns nothing here. */
 export const asNobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', '--']
 
-/**
- * The three shares, within a quarter, or within three standard deviations where little was seen.
- * On a busy machine a process waits for a core, and samples of one wait repeat each other: what is
- * independent are the times that it was given one.
- */
+/** The three shares of `ruby/`, `php/` and `erlang/`. */
 export function expectShares(
-  { folded, receipt }: Published,
+  published: Published,
   nameOf = (name: string): string | RegExp => name,
 ): void {
-  const independent = Math.min(folded.total, turnsPerSecond * receipt.record.cpuSeconds)
-  for (const [name, expected] of Object.entries({ parse: 0.6, encode: 0.3, sum: 0.1 })) {
-    const deviation = Math.sqrt((expected * (1 - expected)) / independent)
-    const tolerance = Math.max(0.25 * expected, 3 * deviation)
-    const found = folded.share(nameOf(name))
-    expect(Math.abs(found - expected), `${name} has ${found}`).toBeLessThan(tolerance)
-  }
+  expectKnown(published, { parse: 0.6, encode: 0.3, sum: 0.1 }, nameOf)
 }
-
-// Of CPU time. A turn is 4 ms and more, and the waits between are of all lengths, so it is fewer that count.
-const turnsPerSecond = 100
