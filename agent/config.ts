@@ -26,6 +26,7 @@ export const tools = [
   'pprof',
   'eventpipe',
   'asprof',
+  'jfr',
   'inspector',
   'rbspy',
   'phpspy',

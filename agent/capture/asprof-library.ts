@@ -21,9 +21,10 @@ import fs from 'node:fs'
 import { ProfilerError, systemCode } from '../errors.ts'
 import type { AsprofCapture } from '../runtimes/runtime.ts'
 import { checkSame, type Target } from '../target/find.ts'
-import { newPlacedName, type PlacedFolder, placeFolder } from '../target/place-beneath.ts'
-import { readMaps, rootOf } from '../target/procfs.ts'
+import type { PlacedFolder } from '../target/place-beneath.ts'
+import { readMaps } from '../target/procfs.ts'
 import { attach } from './hotspot-attach.ts'
+import { placeIn, readPlaced } from './placed-files.ts'
 
 // A first attach takes some 50 ms, on a machine at its limit up to 4 s.
 const startTimeoutMs = 10_000
@@ -80,7 +81,7 @@ export function openProfiler(
           ? { timeoutMs: startTimeoutMs, asTarget, signal: discard }
           : { timeoutMs: dumpTimeoutMs, asTarget },
       )
-      const written = fd === undefined ? Buffer.alloc(0) : readFrom(fd, maxDumpBytes)
+      const written = fd === undefined ? Buffer.alloc(0) : readPlaced(fd, maxDumpBytes)
       // `return code: 0`; before JDK 9 the number alone; a sentence where the loader failed.
       const code = /(?:^|\n)(?:return code: )?(\d+)\s*$/.exec(text)?.[1]
       if (code !== '0') throw refused(pid, text, output === 'log' ? written : Buffer.alloc(0))
@@ -134,22 +135,6 @@ export function openProfiler(
   }
 }
 
-/** @throws {ProfilerError} `SP_TOOL_FAILED` */
-function placeIn(pid: number, folder: string): PlacedFolder {
-  try {
-    return placeFolder(rootOf(pid), folder, newPlacedName(pid))
-  } catch (cause) {
-    const why = systemCode(cause) ?? 'it is not what it was'
-    throw new ProfilerError(
-      'SP_TOOL_FAILED',
-      `${folder} of process ${pid} takes no files: ${why}`,
-      {
-        cause,
-      },
-    )
-  }
-}
-
 function filesOf(folder: string | undefined, output: 'dump' | 'log' | 'none'): string[] {
   // Without a file it would write into the target's own output, and with a log it would keep that open.
   if (output === 'none') return ['file=/dev/null', 'loglevel=none']
@@ -173,15 +158,6 @@ function mappedLibraries(pid: number): string[] {
   const living = paths.filter(path => !path.endsWith(deleted))
   const ours = paths.map(path => path.replace(deleted, '')).filter(isPlaced)
   return [...new Set([...living.filter(path => /asyncProfiler[^/]*\.so$/i.test(path)), ...ours])]
-}
-
-function readFrom(fd: number, most: number): Buffer {
-  const { size } = fs.fstatSync(fd)
-  if (size > most) {
-    throw new ProfilerError('SP_LIMIT', `the dump of async-profiler is larger than ${most} bytes`)
-  }
-  const bytes = Buffer.allocUnsafe(size)
-  return bytes.subarray(0, fs.readSync(fd, bytes, 0, size, 0))
 }
 
 /** What it says is the target's own text: cut. */

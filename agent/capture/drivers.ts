@@ -12,6 +12,7 @@ import { captureAsprof } from './asprof.ts'
 import type { Capture, CaptureSignals, Driver, Segment } from './capture.ts'
 import { captureEventPipe } from './eventpipe.ts'
 import { captureInspector } from './inspector.ts'
+import { captureJfr } from './jfr.ts'
 import { capturePerf } from './perf.ts'
 import { capturePhpspy } from './phpspy.ts'
 import { capturePprof } from './pprof.ts'
@@ -22,6 +23,7 @@ type DescriptionFor<T extends Tool> = Extract<CaptureDescription, { readonly too
 
 const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   asprof: captureAsprof,
+  jfr: captureJfr,
   perf: capturePerf,
   pprof: capturePprof,
   eventpipe: captureEventPipe,

@@ -150,6 +150,14 @@ class Reader {
 
   end(): void {
     if (this.#chunks === 0) throw malformedJfr('it is empty')
+    const native = sum(this.#weights.get('native'))
+    if (native > 0) {
+      // Who samples native methods samples Java: that there was none is no reason to draw them as CPU time.
+      if (!this.#weights.has('cpu')) this.#weights.set('cpu', new Map())
+      this.#builder.note(
+        `${formatCount(native)} samples are of threads in native methods, running or waiting: they are counted apart.`,
+      )
+    }
     for (const [key, { event, unit }] of Object.entries(columns)) {
       const weights = this.#weights.get(key as ColumnKey)
       if (weights === undefined) continue
@@ -219,6 +227,10 @@ class Reader {
     }
     weights.set(stack, (weights.get(stack) ?? 0) + weight)
   }
+}
+
+function sum(weights: ReadonlyMap<number, number> = new Map()): number {
+  return [...weights.values()].reduce((total, weight) => total + weight, 0)
 }
 
 const fields = ['stackTrace', 'state', 'failed']

@@ -133,10 +133,18 @@ function timerHertz({ hertz }: Pick<CaptureAsk, 'hertz'>, facts: ProcessFacts): 
  * Where people expect what is temporary, then the container's own layer. No other volume: a database
  * that finds a strange folder among its files may not start again.
  */
-const folders = ['/tmp', '/var/tmp', '/dev/shm', '/run', '/opt', '/usr/local/lib', '/']
+export const placingFolders = [
+  '/tmp',
+  '/var/tmp',
+  '/dev/shm',
+  '/run',
+  '/opt',
+  '/usr/local/lib',
+  '/',
+]
 
 function folderFor(facts: ProcessFacts): string | undefined {
-  return folders.find(folder => facts.takes(folder).programs)
+  return placingFolders.find(folder => facts.takes(folder).programs)
 }
 
 function libraryObstacles(facts: ProcessFacts, privileges: Privileges): Obstacle[] {

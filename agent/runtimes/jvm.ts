@@ -11,49 +11,33 @@
 // strategy of its own, and the slow one says its rate. And with
 // -XX:+DisableAttachMechanism SIGQUIT prints a thread dump into the JVM's log:
 // so that flag is looked for first.
+//
+// Where async-profiler cannot be had, Java's own flight recorder is asked, over the
+// same protocol: it needs no library, and sees less.
 
 import type { ProcessFacts } from '../target/facts.ts'
 import { asprofStrategies } from './asprof-strategies.ts'
+import { jfrStrategy } from './jfr-strategy.ts'
 import { connectObstacles, connectsAsTarget } from './jvm-attach.ts'
-import { jvmSwitch, jvmTexts } from './jvm-facts.ts'
+import { jvmLibrary, jvmMajor, jvmSwitch, jvmVersion } from './jvm-facts.ts'
 import { perfCapture, perfObstacles, perfStrategy } from './perf-strategy.ts'
 import type { CaptureAsk, CaptureDescription, Obstacle, Privileges, Runtime } from './runtime.ts'
-
-const libjvm = /\/libjvm\.so$/
-const maxRelease = 64 << 10
-// Of the line that -Xinternalversion prints: `OpenJDK 64-Bit Server VM (17.0.15+6-Debian-1) for linux-amd64`.
-const internalVersion = /VM \((\d[^()\s]{0,60})\) for linux/
 
 export const jvmRuntime: Runtime = {
   name: 'jvm',
   title: 'OpenJDK',
 
   detect(facts) {
-    const library = facts.mappedFiles.find(path => libjvm.test(path))
+    const library = jvmLibrary(facts)
     if (library === undefined) return undefined
-    return { version: versionOf(facts, library), evidence: `maps ${library}` }
+    return { version: jvmVersion(facts, library), evidence: `maps ${library}` }
   },
 
   strategies: [
     ...asprofStrategies,
+    jfrStrategy,
     { ...perfStrategy, obstacles: perfHereObstacles, capture: perfHereCapture },
   ],
-}
-
-function versionOf(facts: ProcessFacts, library: string): string {
-  // lib/server/libjvm.so; before Java 9 jre/lib/amd64/server/libjvm.so, with `release` beside `jre`.
-  const folders = library.split('/').slice(0, -1)
-  for (const up of [2, 4, 3]) {
-    const home = folders.slice(0, -up).join('/')
-    const release = facts.readFile(`${home}/release`, maxRelease)?.toString('utf8') ?? ''
-    const version = /^JAVA_VERSION="([\w.+-]{1,60})"/m.exec(release)?.[1]
-    if (version !== undefined) return version
-  }
-  return (
-    jvmTexts(facts)?.get('java.property.java.version') ??
-    facts.search(library, internalVersion)?.[1] ??
-    'unknown'
-  )
 }
 
 // `Compiler.perfmap` came with it.
@@ -61,10 +45,8 @@ const firstWithPerfMap = 17
 
 /** Whether the JVM can be told to write the names of its compiled code. */
 function writesPerfMap(facts: ProcessFacts, privileges: Privileges): boolean {
-  const library = facts.mappedFiles.find(path => libjvm.test(path))
-  const major = library === undefined ? 0 : Number.parseInt(versionOf(facts, library), 10)
   return (
-    major >= firstWithPerfMap &&
+    jvmMajor(facts) >= firstWithPerfMap &&
     connectObstacles(facts, privileges).length === 0 &&
     facts.takes('/tmp').files
   )

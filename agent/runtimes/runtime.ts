@@ -143,6 +143,16 @@ export interface AsprofCapture extends Description {
   readonly reusesLibrary: boolean
 }
 
+export interface JfrCapture extends Description {
+  readonly tool: 'jfr'
+  /** Between two looks at the threads, in whole milliseconds: JFR takes no others. */
+  readonly periodMs: number
+  /** The folder of the target's file system that takes files. */
+  readonly folder: string
+  /** As with async-profiler. */
+  readonly asTarget: boolean
+}
+
 export interface InspectorCapture extends Description {
   readonly tool: 'inspector'
   /** The pid as the target sees it itself: what it has to answer before anything is done. */
@@ -181,6 +191,7 @@ export type CaptureDescription =
   | PhpspyCapture
   | EventPipeCapture
   | AsprofCapture
+  | JfrCapture
   | InspectorCapture
 
 export interface Strategy {

@@ -99,10 +99,19 @@ export async function captureNamed(
 }
 
 function isToolFault(error: unknown): error is ProfilerError {
+  if (error instanceof ProfilerError && error.facts.isBlind === true) return true
   return (
     error instanceof ProfilerError &&
     ['SP_TOOL_FAILED', 'SP_TOOL_MISSING', 'SP_TOOL_BUSY', 'SP_NOT_PERMITTED'].includes(error.code)
   )
+}
+
+// Of so many none is no chance.
+const surelySeen = 20
+
+/** Whether a tool that gave no sample cannot see what the target does. */
+function isBlindTo({ countsCpuTime, hertz }: CaptureDescription, cpuSeconds: number): boolean {
+  return countsCpuTime && cpuSeconds * hertz >= surelySeen
 }
 
 async function capture(
@@ -193,7 +202,9 @@ async function capture(
     if (!(weightOf(raw) > 0)) {
       if (isStopped) throw stoppedEarly()
       const why = targetEnded ? 'it ended' : `it used ${cpuSeconds.toFixed(2)} s of CPU time`
-      throw new ProfilerError('SP_NO_SAMPLES', `process ${pid} gave no sample: ${why}`)
+      const isBlind = !targetEnded && isBlindTo(description, cpuSeconds)
+      const facts = { isBlind }
+      throw new ProfilerError('SP_NO_SAMPLES', `process ${pid} gave no sample: ${why}`, { facts })
     }
     const loss = new Map([...raw.loss, ...end.loss])
     const { symbolsOf, remark } = await symbolsFor(description, names, signals)

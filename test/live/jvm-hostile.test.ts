@@ -212,14 +212,15 @@ describeWith(needed, 'planted in a JVM,', () => {
 })
 
 describeWith(needed, 'a JVM that is profiled already', () => {
-  test('is left alone: perf is used, and the other profiler works on', async () => {
-    const java = await startShares()
+  test('is left alone: the flight recorder is used, and the other profiler works on', async () => {
+    const flags = ['-XX:+UnlockDiagnosticVMOptions', '-XX:+DebugNonSafepoints']
+    const java = await startShares({ flags })
     const asprof = findOnPath('asprof')!
     const theirs = (...args: string[]) => execFileSync(asprof, [...args, `${java.pid}`]).toString()
     theirs('start', '-e', 'ctimer', '-i', '5ms')
     expectFailure(await recordWithAsprof(java.pid), 'SP_TOOL_BUSY', 'is left alone')
     const { receipt } = await publish(['record', `${java.pid}`, '-d', '1', '-F', '999'])
-    expect(receipt.record.tools).toHaveProperty('perf')
+    expect(receipt.record.tools).toHaveProperty('jfr')
     expect(receipt.record.remarks.join('\n')).toContain('at work')
     expect(theirs('status')).toContain('is running')
     const before = countIn(theirs('dump', '-o', 'collapsed'))

@@ -84,12 +84,13 @@ function without(...names: string[]): Partial<Privileges> {
 }
 
 describe('the strategies for CPU time', () => {
-  test('go from our perf events to those of the target, to the timer, to perf', () => {
+  test('go from our perf events to those of the target, to the timer, to JFR, to perf', () => {
     const all = weighed({})
     expect(all.map(({ name }) => name)).toEqual([
       'async-profiler with our perf events',
       "async-profiler with the target's perf events",
       "async-profiler with the kernel's timer",
+      'the flight recorder of Java',
       'perf',
     ])
     expect(all.flatMap(({ blocks }) => blocks)).toEqual([])
@@ -174,7 +175,7 @@ describe('what is in the way of all of async-profiler', () => {
     ],
   ])('%s', ([, given, words]) => {
     for (const { name, blocks } of weighed(given)) {
-      if (name !== 'perf') expect(blocks.join('\n'), name).toMatch(words)
+      if (name.startsWith('async-profiler')) expect(blocks.join('\n'), name).toMatch(words)
     }
   })
 
@@ -190,6 +191,75 @@ describe('what is in the way of all of async-profiler', () => {
   test('is not a flag that was taken back', () => {
     const argv = ['java', '-XX:+DisableAttachMechanism', '-XX:-DisableAttachMechanism']
     expect(weighed({ facts: { argv } })[0]!.blocks).toEqual([])
+  })
+})
+
+describe('what is in the way of the flight recorder', () => {
+  const recorder = (given: Case) =>
+    weighed(given).find(({ name }) => name === 'the flight recorder of Java')!
+  const withRelease = (text: string): Case => ({
+    facts: {
+      readFile: path => (path === '/opt/jdk/release' ? Buffer.from(text) : undefined),
+    },
+  })
+
+  test.for<[string, Case, RegExp]>([
+    [
+      'attaching is disabled',
+      { facts: { argv: ['java', '-XX:+DisableAttachMechanism'] } },
+      /DisableAttachMechanism/,
+    ],
+    ['Java 8', withRelease('JAVA_VERSION="1.8.0_392"\n'), /an older one.*: Java 11/],
+    [
+      'a Java without its module',
+      withRelease('JAVA_VERSION="17.0.1"\nMODULES="java.base jdk.jfr.not java.logging"\n'),
+      /without the module jdk\.jfr/,
+    ],
+    [
+      'it is switched off',
+      { facts: { argv: ['java', '-XX:-FlightRecorder'] } },
+      /-XX:-FlightRecorder/,
+    ],
+    [
+      'no folder takes files',
+      { facts: { takes: () => ({ files: false, programs: false }) } },
+      /no folder of the target takes files/,
+    ],
+    ['signals may not be sent', { privileges: { canSignal: false } }, /add the capability KILL/],
+  ])('%s', ([, given, words]) => {
+    expect(recorder(given).blocks.join('\n')).toMatch(words)
+  })
+
+  test('is neither a missing tool, nor a /tmp where nothing may be executed', () => {
+    expect(recorder({ privileges: { tools: new Map() } }).blocks).toEqual([])
+    const takes = () => ({ files: true, programs: false })
+    expect(recorder({ facts: { takes } }).blocks).toEqual([])
+  })
+
+  test('is nothing where Java has its module, or does not say', () => {
+    const text = 'JAVA_VERSION="17.0.1"\nMODULES="java.base jdk.jfr java.logging"\n'
+    expect(recorder(withRelease(text)).blocks).toEqual([])
+    expect(recorder({}).blocks).toEqual([])
+  })
+
+  test('but what it lacks is said: its rate, and code without debug information', () => {
+    expect(recorder({}).degrades.join()).toContain('so the rate is 100 Hz, not 999')
+    expect(recorder({ ask: { hertz: 99 } }).degrades.join()).not.toContain('the rate is')
+    expect(recorder({}).degrades.join()).toContain('-XX:+DebugNonSafepoints')
+    const argv = ['java', '-XX:+UnlockDiagnosticVMOptions', '-XX:+DebugNonSafepoints']
+    expect(recorder({ facts: { argv } }).degrades.join()).not.toContain('DebugNonSafepoints')
+  })
+
+  test.for([
+    [99, 10, 100],
+    [100, 10, 100],
+    [49, 20, 50],
+    [30, 33, 30.3],
+    [1, 1000, 1],
+  ] as const)('at %i Hz it looks every %i ms, which is %f Hz', ([hertz, periodMs, real]) => {
+    const strategy = jvm.strategies.find(({ tool }) => tool === 'jfr')!
+    const capture = withJvm({}, facts => strategy.capture(facts, root, { ...ask, hertz }))
+    expect(capture).toMatchObject({ periodMs, hertz: real, folder: '/tmp' })
   })
 })
 

@@ -1,0 +1,124 @@
+// Java's flight recorder, from its start in the target to its end.
+//
+// It records in the JVM and is asked for a dump now and then, whose chunks go on
+// at once: a target that dies loses only what came after the last.
+
+import { ReadableStream } from 'node:stream/web'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { JfrCapture } from '../runtimes/runtime.ts'
+import { isRunning, type Target, targetOf } from '../target/find.ts'
+import {
+  type CaptureEnd,
+  type CaptureSignals,
+  type Driver,
+  monotonicMs,
+  type Segment,
+} from './capture.ts'
+import { type JfrRecording, startRecording } from './jfr-recording.ts'
+
+export const captureJfr: Driver<JfrCapture> = async (description, signals) => {
+  const target = targetOf(description.pid)
+  const recording = await startRecording(description, target, signals.discard)
+  const { promise: ended, resolve, reject } = Promise.withResolvers<CaptureEnd>()
+  // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
+  ended.catch(() => {})
+  const chunks = new ReadableStream<Uint8Array>({
+    start(controller) {
+      // It runs whether or not somebody reads: the target has to be left in any case.
+      run(recording, target, description, signals, chunk => controller.enqueue(chunk)).then(
+        end => {
+          controller.close()
+          resolve(end)
+        },
+        error => {
+          controller.error(error)
+          reject(error)
+        },
+      )
+    },
+  })
+  return { segments: asOne(chunks), ended }
+}
+
+/** All chunks as one segment; none where none came, for then there is no recording. */
+async function* asOne(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Segment> {
+  const iterator = chunks[Symbol.asyncIterator]()
+  const first = await iterator.next()
+  if (first.done === true) return
+  async function* all(): AsyncGenerator<Uint8Array> {
+    yield first.value
+    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
+      yield next.value
+    }
+  }
+  yield { format: 'jfr', chunks: all() }
+}
+
+// What a target leaves that dies early, then as often as it costs nothing.
+const dumpsAtMs = [1000, 3000]
+const dumpEveryMs = 5000
+const aliveEveryMs = 100
+
+async function run(
+  recording: JfrRecording,
+  target: Target,
+  { durationMs }: JfrCapture,
+  signals: CaptureSignals,
+  emit: (chunk: Uint8Array) => void,
+): Promise<CaptureEnd> {
+  const startedMs = monotonicMs()
+  const endMs = startedMs + durationMs
+  const asked = AbortSignal.any([signals.stop, signals.discard])
+  let chunks = 0
+  let trouble: Error | undefined
+  const take = async (written: Promise<Buffer[]>) => {
+    try {
+      for (const chunk of await written) {
+        emit(chunk)
+        chunks++
+      }
+      trouble = undefined
+    } catch (error) {
+      trouble = error as Error
+    }
+  }
+  let dumps = 0
+  let nextDumpMs = startedMs + dumpsAtMs[0]!
+  while (monotonicMs() < endMs && !asked.aborted && isRunning(target)) {
+    const pause = Math.min(aliveEveryMs, endMs - monotonicMs())
+    await sleep(Math.max(0, pause), undefined, { signal: asked }).catch(() => {})
+    // The last one is not far then, and has all of this.
+    if (monotonicMs() < nextDumpMs || endMs - monotonicMs() < dumpsAtMs[0]!) continue
+    await take(recording.dump())
+    dumps++
+    const at = dumpsAtMs[dumps]
+    nextDumpMs = at === undefined ? monotonicMs() + dumpEveryMs : startedMs + at
+  }
+  const endedMs = monotonicMs()
+  const isGone = !isRunning(target)
+  if (!isGone) await take(recording.stop(!signals.discard.aborted))
+  const kept = recording.close()
+  if (chunks === 0 && trouble !== undefined && isRunning(target)) throw trouble
+  return {
+    exitCode: 0,
+    signal: undefined,
+    killed: signals.discard.aborted,
+    durationMs: monotonicMs() - startedMs,
+    stderrTail: '',
+    endedByItself: isGone,
+    startedMs,
+    endedMs,
+    loss: new Map(),
+    notes: [
+      ...(trouble === undefined || isGone
+        ? []
+        : [`The end of the recording is missing: ${trouble.message}.`]),
+      ...(recording.others === 0
+        ? []
+        : [
+            'Another recording of the flight recorder runs in the JVM; it is left alone, and where it samples faster, so does ours.',
+          ]),
+      ...(kept === undefined ? [] : [kept]),
+    ],
+  }
+}
