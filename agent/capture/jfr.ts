@@ -1,7 +1,7 @@
 // Java's flight recorder, from its start in the target to its end.
 //
-// It records in the JVM and is asked for a dump now and then, whose chunks go on
-// at once: a target that dies loses only what came after the last.
+// It records in the JVM and is asked for a dump now and then, whose new chunks are a
+// segment: a target that dies loses only what came after the last.
 
 import { ReadableStream } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,10 +22,10 @@ export const captureJfr: Driver<JfrCapture> = async (description, signals) => {
   const { promise: ended, resolve, reject } = Promise.withResolvers<CaptureEnd>()
   // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
   ended.catch(() => {})
-  const chunks = new ReadableStream<Uint8Array>({
+  const segments = new ReadableStream<Segment>({
     start(controller) {
       // It runs whether or not somebody reads: the target has to be left in any case.
-      run(recording, target, description, signals, chunk => controller.enqueue(chunk)).then(
+      run(recording, target, description, signals, segment => controller.enqueue(segment)).then(
         end => {
           controller.close()
           resolve(end)
@@ -37,21 +37,7 @@ export const captureJfr: Driver<JfrCapture> = async (description, signals) => {
       )
     },
   })
-  return { segments: asOne(chunks), ended }
-}
-
-/** All chunks as one segment; none where none came, for then there is no recording. */
-async function* asOne(chunks: AsyncIterable<Uint8Array>): AsyncGenerator<Segment> {
-  const iterator = chunks[Symbol.asyncIterator]()
-  const first = await iterator.next()
-  if (first.done === true) return
-  async function* all(): AsyncGenerator<Uint8Array> {
-    yield first.value
-    for (let next = await iterator.next(); next.done !== true; next = await iterator.next()) {
-      yield next.value
-    }
-  }
-  yield { format: 'jfr', chunks: all() }
+  return { segments, ended }
 }
 
 // What a target leaves that dies early, then as often as it costs nothing.
@@ -64,18 +50,22 @@ async function run(
   target: Target,
   { durationMs }: JfrCapture,
   signals: CaptureSignals,
-  emit: (chunk: Uint8Array) => void,
+  emit: (segment: Segment) => void,
 ): Promise<CaptureEnd> {
   const startedMs = monotonicMs()
   const endMs = startedMs + durationMs
   const asked = AbortSignal.any([signals.stop, signals.discard])
-  let chunks = 0
+  let hasSome = false
+  let takenMs = startedMs
   let trouble: Error | undefined
   const take = async (written: Promise<Buffer[]>) => {
+    const atMs = monotonicMs()
     try {
-      for (const chunk of await written) {
-        emit(chunk)
-        chunks++
+      const chunks = await written
+      if (chunks.length > 0) {
+        emit({ format: 'jfr', chunks: each(chunks), startedMs: takenMs, endedMs: atMs })
+        hasSome = true
+        takenMs = atMs
       }
       trouble = undefined
     } catch (error) {
@@ -98,7 +88,7 @@ async function run(
   const isGone = !isRunning(target)
   if (!isGone) await take(recording.stop(!signals.discard.aborted))
   const kept = recording.close()
-  if (chunks === 0 && trouble !== undefined && isRunning(target)) throw trouble
+  if (!hasSome && trouble !== undefined && isRunning(target)) throw trouble
   return {
     exitCode: 0,
     signal: undefined,
@@ -121,4 +111,8 @@ async function run(
       ...(kept === undefined ? [] : [kept]),
     ],
   }
+}
+
+async function* each(chunks: readonly Buffer[]): AsyncGenerator<Uint8Array> {
+  yield* chunks
 }

@@ -3,8 +3,8 @@
 //
 // Nothing in it is redacted and it never goes where artefacts go. The bytes are copied
 // on their way to the reader and written behind it, so a slow disk or a full one
-// costs the file, never the capture. Segments of text follow one another in one
-// file; of other formats each is a whole of its own: FILE, FILE.1, FILE.2 and so on.
+// costs the file, never the capture. Segments of text, and of JFR, follow one another in
+// one file; of other formats each is a whole of its own: FILE, FILE.1, FILE.2 and so on.
 
 import { constants } from 'node:fs'
 import fs from 'node:fs/promises'
@@ -59,7 +59,7 @@ export async function openRawFile(file: string, replace: boolean): Promise<RawFi
 
   /** Where a segment of this format goes. */
   const place = (next: string): number => {
-    if (next === format && isText(next)) return used - 1
+    if (next === format && isContinued(next)) return used - 1
     format = next
     formats.add(next)
     const index = used++
@@ -158,7 +158,12 @@ const newline = 0x0a
 
 /** Of lines: one after the other they are as good as one. */
 function isText(format: string): boolean {
-  return !['perf.data', 'nettrace', 'pprof', 'cpuprofile'].includes(format)
+  return !['perf.data', 'nettrace', 'pprof', 'cpuprofile', 'jfr'].includes(format)
+}
+
+/** Whether segments one behind the other are one file: recordings of JFR are made to be. */
+function isContinued(format: string): boolean {
+  return isText(format) || format === 'jfr'
 }
 
 async function open(name: string, replace: boolean): Promise<Kept> {

@@ -13,12 +13,6 @@ import type { JfrType } from './jfr-metadata.ts'
 import { countOf, numbersOf, skipField, textIn } from './jfr-values.ts'
 import { type Frame, type FrameKind, noCaller, type ProfileBuilder } from './profile.ts'
 
-export interface JfrStack {
-  readonly stack: number
-  /** It was deeper than the recorder keeps, and its outermost frames are missing. */
-  readonly isCut: boolean
-}
-
 interface Method {
   /** Never empty. */
   readonly name: string
@@ -37,12 +31,14 @@ const frameKinds: ReadonlyMap<string, FrameKind> = new Map([
   ['Kernel', 'kernel'],
 ])
 
+/** Under it stand the stacks whose outermost frames are missing. */
+const cutOff: Frame = { name: '[callers cut off]', kind: 'unknown', reason: 'unnamed by the tool' }
 const unnamed: Frame = { name: '[unknown]', kind: 'unknown', reason: 'unnamed by the tool' }
 
 export class JfrStacks {
   readonly #chunk: JfrChunk
   readonly #builder: ProfileBuilder
-  readonly #stacks = new Map<number, JfrStack | undefined>()
+  readonly #stacks = new Map<number, number | undefined>()
   readonly #methods = new Map<number, Method | undefined>()
   readonly #kinds = new Map<number, FrameKind>()
   readonly #names = new Map<string, string | undefined>()
@@ -62,7 +58,7 @@ export class JfrStacks {
   }
 
   /** The stack of this id; undefined where the chunk lacks it, or it has no frame. */
-  stack(id: number): JfrStack | undefined {
+  stack(id: number): number | undefined {
     if (this.#stacks.has(id)) return this.#stacks.get(id)
     const read = this.#read(id)
     this.#stacks.set(id, read)
@@ -80,7 +76,7 @@ export class JfrStacks {
     return this.#textOf(jfrPools.threadState, id)
   }
 
-  #read(id: number): JfrStack | undefined {
+  #read(id: number): number | undefined {
     const cursor = this.#chunk.constant(jfrPools.stack, id)
     if (cursor === undefined || this.#stackType === undefined) return undefined
     let isCut = false
@@ -99,11 +95,14 @@ export class JfrStacks {
       }
     }
     if (frames.length === 0) return undefined
-    const stack = frames.reduceRight(
-      (caller, frame) => this.#builder.stack(caller, frame),
-      noCaller,
-    )
-    return { stack, isCut }
+    if (isCut) {
+      frames.push(this.#builder.frame(cutOff))
+      this.#builder.note(
+        'Stacks deeper than the recorder keeps (64 frames, unless `stackdepth` says otherwise) have lost ' +
+          'their callers: they stand under `[callers cut off]`.',
+      )
+    }
+    return frames.reduceRight((caller, frame) => this.#builder.stack(caller, frame), noCaller)
   }
 
   #frame(method: number, type: number): number {

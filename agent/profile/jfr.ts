@@ -23,7 +23,6 @@ import { wholeChunks } from './jfr-split.ts'
 import { JfrStacks } from './jfr-stacks.ts'
 import { numbersOf } from './jfr-values.ts'
 import type { Chunks } from './lines.ts'
-import { formatCount } from './numbers.ts'
 import type { ProfileBuilder, Unit } from './profile.ts'
 
 /**
@@ -109,8 +108,6 @@ class Reader {
   readonly #builder: ProfileBuilder
   readonly #weights = new Map<ColumnKey, Map<number, number>>()
   #chunks = 0
-  #samples = 0
-  #cutStacks = 0
 
   constructor(builder: ProfileBuilder) {
     this.#builder = builder
@@ -150,12 +147,11 @@ class Reader {
 
   end(): void {
     if (this.#chunks === 0) throw malformedJfr('it is empty')
-    const native = sum(this.#weights.get('native'))
-    if (native > 0) {
+    if (this.#weights.has('native')) {
       // Who samples native methods samples Java: that there was none is no reason to draw them as CPU time.
       if (!this.#weights.has('cpu')) this.#weights.set('cpu', new Map())
       this.#builder.note(
-        `${formatCount(native)} samples are of threads in native methods, running or waiting: they are counted apart.`,
+        'Threads in native methods, running or waiting, are counted apart, in the column `native`.',
       )
     }
     for (const [key, { event, unit }] of Object.entries(columns)) {
@@ -163,12 +159,6 @@ class Reader {
       if (weights === undefined) continue
       const column = this.#builder.column(event, unit)
       for (const [stack, weight] of weights) this.#builder.add(stack, column, weight)
-    }
-    if (this.#cutStacks > 0) {
-      this.#builder.note(
-        `${formatCount(this.#cutStacks)} of ${formatCount(this.#samples)} samples have stacks deeper than ` +
-          'the recorder keeps (64 frames, unless `stackdepth` says otherwise): their callers are missing.',
-      )
     }
   }
 
@@ -208,9 +198,7 @@ class Reader {
       this.#builder.lose('without a stack', tally.count)
       return
     }
-    this.#samples += tally.count
-    if (found.isCut) this.#cutStacks += tally.count
-    let { stack } = found
+    let stack = found
     const name = kind.class === undefined ? undefined : stacks.className(tally.class)
     if (name) stack = this.#builder.stack(stack, this.#builder.frame({ name, kind: 'jit' }))
     // Of async-profiler by the clock, before it had an event for that.
@@ -227,10 +215,6 @@ class Reader {
     }
     weights.set(stack, (weights.get(stack) ?? 0) + weight)
   }
-}
-
-function sum(weights: ReadonlyMap<number, number> = new Map()): number {
-  return [...weights.values()].reduce((total, weight) => total + weight, 0)
 }
 
 const fields = ['stackTrace', 'state', 'failed']

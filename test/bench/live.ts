@@ -33,7 +33,13 @@ async function measure(name: string, program: string, hertz: number): Promise<vo
     const [quiet, seen]: Run[][] = [[], []]
     for (let turn = 0; turn < turns; turn++) {
       quiet!.push(await record(target.pid!, hertz, undefined))
-      seen!.push(await record(target.pid!, hertz, path.join(folder, `${path.basename(program)}-${hertz}-${turn}.svg`)))
+      seen!.push(
+        await record(
+          target.pid!,
+          hertz,
+          path.join(folder, `${path.basename(program)}-${hertz}-${turn}.svg`),
+        ),
+      )
     }
     const of = (runs: Run[] | undefined, get: (run: Run) => number) => median(runs!.map(get))
     const achieved = ({ achieved }: Run) => achieved

@@ -9,8 +9,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, expect, test } from 'vitest'
 import { startCapture } from '../../agent/capture/drivers.ts'
 import { attach } from '../../agent/capture/hotspot-attach.ts'
+import { weightOf } from '../../agent/profile/call-tree.ts'
 import { readJfr } from '../../agent/profile/jfr.ts'
-import { ProfileBuilder } from '../../agent/profile/profile.ts'
+import { type Profile, ProfileBuilder } from '../../agent/profile/profile.ts'
 import { targetOf } from '../../agent/target/find.ts'
 import { describeWith, startIsolated } from '../apps/apps.ts'
 import {
@@ -57,6 +58,12 @@ async function tell(pid: number, command: string): Promise<string> {
   return text
 }
 
+async function readFile(name: string): Promise<Profile> {
+  const builder = new ProfileBuilder()
+  await readJfr([fs.readFileSync(name)], builder)
+  return builder.build()
+}
+
 /** Folders of recordings, which the JVM makes in its /tmp. */
 function foldersOf(pid: number): string[] {
   return fs
@@ -84,8 +91,10 @@ function isAlive(pid: number): boolean {
 describeWith(needed, 'the flight recorder of a JVM', () => {
   test('finds the shares, at a rate that is told before, and again', async () => {
     const { pid } = await startShares()
-    const published = await record(pid, ['-F', '999', '-d', '6'])
+    const raw = path.join(temporaryFolder(), 'kept.jfr')
+    const published = await record(pid, ['-F', '999', '-d', '6', '--keep-raw', raw])
     expectShares(published)
+    expect(weightOf(await readFile(raw))).toBe(published.folded.total)
     const { quality, record: made } = published.receipt
     expect(made.tools).toHaveProperty('jfr')
     expect(made.remarks.join('\n')).toContain('100 Hz at most, not 999')
@@ -155,9 +164,8 @@ describeWith(needed, 'the flight recorder of a JVM', () => {
     expect(await tell(pid, 'JFR.check')).toMatch(/name=theirs.*running/)
     const folder = temporaryFolder()
     await tell(pid, `JFR.stop name=theirs filename=${folder}/theirs.jfr`)
-    const builder = new ProfileBuilder()
-    await readJfr([fs.readFileSync(`${folder}/theirs.jfr`)], builder)
-    expect(builder.events).toContain('cpu')
+    const { columns } = await readFile(`${folder}/theirs.jfr`)
+    expect(columns.map(({ event }) => event)).toContain('cpu')
     expect(leftIn(pid)).toEqual([])
   })
 

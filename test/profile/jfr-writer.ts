@@ -213,6 +213,14 @@ export const madeTypes: readonly MadeType[] = [
     ],
   },
   {
+    id: 103,
+    name: 'jdk.NativeMethodSample',
+    fields: [
+      { name: 'startTime', type: 'long' },
+      { name: 'stackTrace', type: 'jdk.types.StackTrace', isConstant: true },
+    ],
+  },
+  {
     id: 101,
     name: 'jdk.CPUTimeSample',
     fields: [

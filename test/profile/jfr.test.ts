@@ -146,14 +146,24 @@ describe.each([
   test('stacks stand root first', async () => {
     const profile = await read(make({ events: [sample(1), sample(1), sample(2)] }))
     expect(folded(profile)).toBe(
-      'com.shop.Cart.m1_[j] 1\ncom.shop.Cart.m1_[j];com.shop.Cart.m2_[j] 2\n',
+      '[callers cut off];com.shop.Cart.m1_[j] 1\ncom.shop.Cart.m1_[j];com.shop.Cart.m2_[j] 2\n',
     )
   })
 
-  test('stacks that the recorder cut are counted', async () => {
-    const { notes } = await read(make({ events: [sample(1), sample(2)] }))
+  test('stacks that the recorder cut stand apart, and that is said', async () => {
+    const { notes, loss } = await read(make({ events: [sample(1), sample(2)] }))
     expect(notes).toHaveLength(1)
-    expect(notes[0]).toContain('1 of 2 samples have stacks deeper than the recorder keeps')
+    expect(notes[0]).toContain('they stand under `[callers cut off]`')
+    expect([...loss]).toEqual([])
+    expect((await read(make({ events: [sample(1)] }))).notes).toEqual([])
+  })
+
+  test('samples of native methods are a column of their own, and no CPU time', async () => {
+    const native: [string, Buffer] = ['jdk.NativeMethodSample', write.longs(1, 1)]
+    const profile = await read(make({ events: [native] }))
+    expect(profile.columns.map(({ event }) => event)).toEqual(['cpu', 'native'])
+    expect([weightOf(profile), weightOf(profile, 1)]).toEqual([0, 1])
+    expect(profile.notes).toHaveLength(1)
   })
 
   test('a sample whose stack is nowhere is lost', async () => {
