@@ -98,20 +98,25 @@ describe('doors', () => {
     expect(wrong).toEqual([])
   })
 
-  test('/proc is spelled in target/procfs.ts only', () => {
+  test('/proc is spelled in target/procfs/ only', () => {
     const wrong = files
       // A hint shows a path to a person, and a tool is told of its own descriptor: neither is opened here.
       .filter(({ file }) => {
-        return ![
-          'target/procfs.ts',
-          'profile/next-steps.ts',
-          'capture/py-spy.ts',
-          'capture/rbspy.ts',
-        ].includes(file)
+        if (file.startsWith('target/procfs/')) return false
+        return !['profile/next-steps.ts', 'capture/py-spy.ts', 'capture/rbspy.ts'].includes(file)
       })
       .filter(({ text }) => /^(?!\s*(?:\/\/|\*|\/\*)).*['"`]\/proc/m.test(text))
       .map(({ file }) => file)
     expect(wrong).toEqual([])
+  })
+
+  test('what is in target/procfs/ is asked for at target/procfs.ts', () => {
+    const wrong = imports
+      .filter(({ file }) => file !== 'target/procfs.ts' && !file.startsWith('target/procfs/'))
+      .filter(({ from }) => from.includes('/procfs/'))
+    expect(wrong).toEqual([])
+    // Else it would find nothing, whatever is imported.
+    expect(imports.some(({ from }) => from.startsWith('./procfs/'))).toBe(true)
   })
 })
 

@@ -1,0 +1,21 @@
+// What the kernel says of itself: its symbols and its settings.
+
+import fs from 'node:fs'
+
+/** All kernel symbols, or undefined where the file cannot be read. */
+export function openKallsyms(): number | undefined {
+  try {
+    return fs.openSync('/proc/kallsyms', fs.constants.O_RDONLY)
+  } catch {
+    return undefined
+  }
+}
+
+/** A kernel setting such as `perf_event_paranoid`, or undefined if this kernel has none. */
+export function readKernelSetting(name: string): number | undefined {
+  try {
+    return Number(fs.readFileSync(`/proc/sys/kernel/${name}`, 'utf8').trim())
+  } catch {
+    return undefined
+  }
+}
