@@ -7,10 +7,13 @@
 // process. When its *time* has come (see perf-order.ts), it takes effect.
 
 import type { PerfAttr } from './perf-attr.ts'
+import { Clock, noTime } from './perf-clock.ts'
 import { Events } from './perf-events.ts'
 import { addBuildId, type PerfFeatures, readFeature } from './perf-features.ts'
+import { Later } from './perf-later.ts'
+import { Losses } from './perf-losses.ts'
 import { Modules } from './perf-modules.ts'
-import { entryWords, TimeOrder } from './perf-order.ts'
+import { TimeOrder } from './perf-order.ts'
 import {
   isUnused,
   type MmapRecord,
@@ -28,6 +31,7 @@ import {
 import { entry, type SampleShape, writeSample } from './perf-sample.ts'
 import { type RootFrame, Stacks } from './perf-stacks.ts'
 import { noCounts, type PerfCounts, type PerfDataSummary, reportSummary } from './perf-summary.ts'
+import { isSwitchEntry, isSwitchOut, switchKind, switchTime, writeSwitch } from './perf-switches.ts'
 import { Tasks, type Thread } from './perf-tasks.ts'
 import { Unwinding } from './perf-unwinding.ts'
 import { type Waiting, type Window, waitingOf } from './perf-waiting.ts'
@@ -58,25 +62,11 @@ export class Session {
   /** Where switches of threads were recorded: see perf-waiting.ts. */
   #waiting: Waiting | undefined
   readonly #unwinding: Unwinding | undefined
-  /** What waits for its time besides samples, by the number that stands in its entry. */
-  readonly #later = new Map<number, () => void>()
-  #laterCount = 0
+  readonly #later = new Later()
   readonly #shape: SampleShape = { depth: 0, userDepth: 0 }
-  // Times are kept relative to the first one, so that they are exact however long the machine is up.
-  #hasTime = false
-  #baseLow = 0
-  #baseHigh = 0
-  #first = Number.POSITIVE_INFINITY
-  #last = Number.NEGATIVE_INFINITY
+  readonly #clock = new Clock()
   readonly #counts = noCounts()
-  /**
-   * The kernel says in a LOST record how many did not fit before it. perf adds
-   * a LOST_SAMPLES at its end, without a time, with the number of all: the same
-   * ones again. One with a time is the hardware's, and counts on its own.
-   */
-  #lostRecords = 0
-  #lostAtEnd = 0
-  #lostByHardware = 0
+  readonly #losses = new Losses()
   #unknownRecords = 0
   #refused = 0
 
@@ -111,7 +101,7 @@ export class Session {
 
   /** No sample has been read yet. */
   get isEmpty(): boolean {
-    return this.#first > this.#last && this.#events.samples === 0
+    return this.#clock.isEmpty && this.#events.samples === 0
   }
 
   /** A record that should have said something cannot be read. */
@@ -153,10 +143,7 @@ export class Session {
     builder ??= copy()
     const summary = this.#report(builder, waiting, { form: 'pipe', isTruncated: false })
     // Samples that still wait are not counted, so their time is not either.
-    const lastSampleNs =
-      this.#order.handedOn < this.#first
-        ? summary.firstSampleNs
-        : uint64(this.#baseLow, this.#baseHigh) + Math.min(this.#last, this.#order.handedOn)
+    const lastSampleNs = this.#clock.lastSampleUntil(this.#order.handedOn)
     return { builder, summary: { ...summary, lastSampleNs } }
   }
 
@@ -168,11 +155,10 @@ export class Session {
   ): PerfDataSummary {
     this.#events.describe(this.features.events)
     const { perfVersion, kernelRelease, architecture, cpus } = this.features
-    const base = uint64(this.#baseLow, this.#baseHigh)
-    const hasTimes = this.#first <= this.#last
+    const { baseNs, firstSampleNs, lastSampleNs } = this.#clock
     const waiting = waits?.end(
       this.#tasks.threads,
-      window && { startNs: window.startNs - base, endNs: window.endNs - base },
+      window && { startNs: window.startNs - baseNs, endNs: window.endNs - baseNs },
     )
     const { oneFrameUserStacks } = this.#counts
     const summary: PerfDataSummary = {
@@ -180,13 +166,13 @@ export class Session {
       events: this.#events.summaries,
       samples: this.#events.samples,
       hasStacks: this.#events.hasStacks || (this.#unwinding?.stacks ?? 0) > 0,
-      firstSampleNs: hasTimes ? base + this.#first : undefined,
-      lastSampleNs: hasTimes ? base + this.#last : undefined,
+      firstSampleNs,
+      lastSampleNs,
       cpus,
       perfVersion,
       kernelRelease,
       architecture,
-      lost: Math.max(this.#lostRecords, this.#lostAtEnd) + this.#lostByHardware,
+      lost: this.#losses.samples,
       ...this.#counts,
       oneFrameUserStacks: oneFrameUserStacks + (this.#unwinding?.oneFrame ?? 0),
       processes: this.#tasks.sampled.map(({ pid, comm, samples }) => ({
@@ -229,13 +215,12 @@ export class Session {
     if (shape.userDepth > 0) this.#counts.userStacks++
     this.#counts.userFrames += shape.userDepth
     if (shape.userDepth === 1 && !isUnwound) this.#counts.oneFrameUserStacks++
-    const time = format.time < 0 ? noTime : this.#timeAt(words, start + format.time)
+    const time = format.time < 0 ? noTime : this.#clock.at(words, start + format.time)
     if (time === noTime) {
       this.#order.pass()
       return
     }
-    if (time < this.#first) this.#first = time
-    if (time > this.#last) this.#last = time
+    this.#clock.sampled(time)
     this.#order.add(time)
   }
 
@@ -337,22 +322,18 @@ export class Session {
 
   /** Records that only count. */
   #count(type: number, words: Int32Array, at: number, size: number): void {
-    const word = at >> 2
     const counts = this.#counts
-    if (type === recordType.lost && size >= 24) {
-      this.#lostRecords += uint64(words[word + 4]!, words[word + 5]!)
-    } else if (type === recordType.lostSamples && size >= 16) {
-      const lost = uint64(words[word + 2]!, words[word + 3]!)
-      if (this.#timeOfRecord(words, at, size) === noTime) this.#lostAtEnd += lost
-      else this.#lostByHardware += lost
-    } else if (type === recordType.throttle) counts.throttles++
-    else if (type === recordType.unthrottle) counts.unthrottles++
-    else if (type === recordType.switch || type === recordType.switchCpuWide) {
-      if ((words[word + 1]! & switchOut) !== 0) counts.switchesOut++
+    if (type === recordType.switch || type === recordType.switchCpuWide) {
+      if (isSwitchOut(words[(at >> 2) + 1]!)) counts.switchesOut++
       else counts.switchesIn++
       this.#takeSwitch(words, at, size)
-    } else if (type === recordType.callchainDeferred) counts.deferredStacks++
-    else if (!isUnused(type)) this.#unknownRecords++
+    } else if (type === recordType.throttle) counts.throttles++
+    else if (type === recordType.unthrottle) counts.unthrottles++
+    else if (type === recordType.callchainDeferred) counts.deferredStacks++
+    else {
+      const hasTime = () => this.#timeOfRecord(words, at, size) !== noTime
+      if (!this.#losses.take(words, at, size, hasTime) && !isUnused(type)) this.#unknownRecords++
+    }
   }
 
   /** A thread has left its core, or come back to one: what waits needs to know, in its time. */
@@ -360,25 +341,8 @@ export class Session {
     const format = this.#events.ofTrailer(words, at, size)
     const time = this.#timeOfRecord(words, at, size)
     if (this.#waiting === undefined || format === undefined || time === noTime) return
-    const misc = words[(at >> 2) + 1]!
     if (words[at >> 2] === recordType.switchCpuWide) this.#waiting.isMachineWide = true
-    const into = this.#order.room(entryWords)
-    const out = this.#order.words
-    const task = ((at + size) >> 2) - format.trailerTid
-    out[into + entry.event] =
-      (misc & switchOut) === 0
-        ? switchEntry.in
-        : (misc & switchPreempt) === 0
-          ? switchEntry.out
-          : switchEntry.preempted
-    out[into + entry.pid] = format.trailerTid === 0 ? -1 : words[task]!
-    out[into + entry.tid] = format.trailerTid === 0 ? -1 : words[task + 1]!
-    // A switch weighs nothing, so its time has room there.
-    switchTimeValue[0] = time
-    out[into + entry.period] = switchTime[0]!
-    out[into + entry.period + 1] = switchTime[1]!
-    out[into + entry.chainWords] = 0
-    this.#order.add(time)
+    writeSwitch(this.#order, format, words, at, size, time)
   }
 
   /** Lets something happen in a record's time, or counts it as malformed. */
@@ -392,24 +356,18 @@ export class Session {
       act()
       return
     }
-    const into = this.#order.room(entryWords + laterWords)
-    const number = ++this.#laterCount
-    this.#later.set(number, act)
-    this.#order.words[into + entry.event] = -number
-    this.#order.words[into + entry.chainWords] = laterWords
-    this.#order.add(time)
+    this.#later.add(this.#order, time, act)
   }
 
   /** An entry's time has come. */
   #happen(words: Int32Array, at: number): void {
     const index = words[at + entry.event]!
-    if (index <= switchEntry.last) {
+    if (isSwitchEntry(index)) {
       this.#switch(words, at)
       return
     }
     if (index < 0) {
-      this.#later.get(-index)!()
-      this.#later.delete(-index)
+      this.#later.happen(index)
       return
     }
     const event = this.#events.list[index]!
@@ -445,12 +403,10 @@ export class Session {
 
   #switch(words: Int32Array, at: number): void {
     const thread = this.#tasks.thread(words[at + entry.pid]!, words[at + entry.tid]!)
-    switchTime[0] = words[at + entry.period]!
-    switchTime[1] = words[at + entry.period + 1]!
-    const time = switchTimeValue[0]!
-    const kind = words[at + entry.event]!
-    if (kind === switchEntry.in) this.#waiting!.in(thread, time)
-    else this.#waiting!.out(thread, time, kind === switchEntry.preempted)
+    const time = switchTime(words, at)
+    const kind = switchKind(words, at)
+    if (kind === 'in') this.#waiting!.in(thread, time)
+    else this.#waiting!.out(thread, time, kind === 'preempted')
   }
 
   /** Where a record's own fields end. */
@@ -460,37 +416,6 @@ export class Session {
   }
 
   #timeOfRecord(words: Int32Array, at: number, size: number): number {
-    const format = this.#events.ofTrailer(words, at, size)
-    const back = format?.trailerTime ?? 0
-    if (format === undefined || back === 0 || size < 8 + format.trailerWords * 4) return noTime
-    return this.#timeAt(words, ((at + size) >> 2) - back)
-  }
-
-  /** Relative to the first time of the recording. Zero is how perf says that it made the record itself. */
-  #timeAt(words: Int32Array, place: number): number {
-    const low = words[place]!
-    const high = words[place + 1]!
-    if (low === 0 && high === 0) return noTime
-    if (!this.#hasTime) {
-      this.#hasTime = true
-      this.#baseLow = low
-      this.#baseHigh = high
-    }
-    return (high - this.#baseHigh) * 0x1_0000_0000 + ((low >>> 0) - (this.#baseLow >>> 0))
+    return this.#clock.ofRecord(words, at, size, this.#events.ofTrailer(words, at, size))
   }
 }
-
-/** No time is this one: real ones differ from the first by less. */
-const noTime = Number.NEGATIVE_INFINITY
-
-// What a task's or a mapping's record takes besides its entry, so that the bound on what waits holds for them too.
-const laterWords = 64
-
-const switchOut = 1 << 13
-const switchPreempt = 1 << 14
-/** Entries of switches: far below the numbers of what else waits for its time. */
-const least = -0x8000_0000
-const switchEntry = { in: least, out: least + 1, preempted: least + 2, last: least + 2 }
-// A number as the two words of an entry.
-const switchTimeValue = new Float64Array(1)
-const switchTime = new Int32Array(switchTimeValue.buffer)
