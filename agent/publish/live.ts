@@ -152,14 +152,18 @@ function paced<Made>(make: () => Promise<Made>): () => Promise<Made> {
   let restsUntilMs = Number.NEGATIVE_INFINITY
   return () => {
     if (made !== undefined && monotonicMs() < restsUntilMs) return made
-    const beganMs = monotonicMs()
+    const before = process.cpuUsage()
     restsUntilMs = Number.POSITIVE_INFINITY
+    // Not by the clock: on a busy machine others have most of that.
     const rest = () => {
-      const endedMs = monotonicMs()
-      restsUntilMs = endedMs + restFactor * (endedMs - beganMs)
+      const { user, system } = process.cpuUsage(before)
+      restsUntilMs = monotonicMs() + (restFactor * (user + system)) / 1000
     }
     made = make()
-    made.then(rest, rest)
+    made.then(it => {
+      if (it === undefined) restsUntilMs = Number.NEGATIVE_INFINITY
+      else rest()
+    }, rest)
     return made
   }
 }
