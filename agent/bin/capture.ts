@@ -7,6 +7,7 @@
 
 import { log } from '../log.ts'
 import { record } from '../pipeline.ts'
+import type { Live } from '../publish/live.ts'
 import { plainReceipt } from '../publish/receipt.ts'
 import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
 import { redactTexts } from '../redact/redact.ts'
@@ -32,6 +33,8 @@ process.on('disconnect', () => {
 process.on('message', (message: ToChild) => {
   if ('ask' in message) void run(message)
   else if ('turn' in message) turn.resolve()
+  else if ('look' in message) void look()
+  else if ('draw' in message) void draw()
   else if ('discard' in message) discard.abort()
   if ('stop' in message || 'discard' in message) {
     stop.abort()
@@ -73,10 +76,9 @@ async function run({ ask, id, requester, folder, version }: Extract<ToChild, { a
   }
   const progress = {
     state: (name: string, words: string) => tell({ said: redactTexts({ name, words }, policy) }),
-    tick() {},
   }
   const signals = { stop: stop.signal, discard: discard.signal }
-  await record({ ...ask, signals, version, session }, progress).then(
+  await record({ ...ask, signals, version, session, onLive }, progress).then(
     receipt => leave({ receipt: plainReceipt(receipt) }),
     error => leave({ problem: problemOf(error) }),
   )
@@ -89,6 +91,25 @@ function told(problem: Problem, policy: RedactionPolicy): Problem {
   const { code, hint } = problem
   const { message, facts } = redactTexts({ message: problem.message, facts: problem.facts }, policy)
   return { code, message, hint, facts }
+}
+
+let seen: Live | undefined
+
+function onLive(live: Live): void {
+  seen = live
+}
+
+/** What is seen so far, for those who watch. A look that fails costs the look: the result says what is wrong. */
+async function look(): Promise<void> {
+  const view = await seen?.view().catch(() => undefined)
+  if (view?.isSampling === true) tell({ live: view })
+}
+
+async function draw(): Promise<void> {
+  const picture = await seen?.picture().catch(() => undefined)
+  tell({
+    picture: picture === undefined ? undefined : Buffer.from(picture.bytes).toString('base64'),
+  })
 }
 
 function tell(message: FromChild): void {

@@ -16,6 +16,7 @@ export interface LiveShow {
 }
 
 const lineEveryMs = 1000
+// It rests for as long as it was dear: the first one comes as soon as there is something.
 const pictureEveryMs = 500
 
 export function showLive({ live: file, json, force }: Settings, terminal: Terminal): LiveShow {

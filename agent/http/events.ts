@@ -22,6 +22,8 @@ export interface EventHub {
   /** The last event was sent: those who watch are let go. */
   end(id: string): void
   readonly watchers: number
+  /** The captures that somebody watches. */
+  watched(): Iterable<string>
   close(): void
 }
 
@@ -69,6 +71,7 @@ export function eventHub(): EventHub {
       for (const each of watching.get(id) ?? []) each.end()
       watching.delete(id)
     },
+    watched: () => watching.keys(),
     get watchers() {
       return [...watching.values()].reduce((sum, all) => sum + all.size, 0)
     },

@@ -107,7 +107,7 @@ for (const each of early) server.take(...each)
 let workedMs = performance.now()
 if (settings.recorder !== 'off' && recorder === undefined) void record(settings.recorder)
 setInterval(() => {
-  for (const [id, view] of lives) hub.send(id, 'live', view)
+  for (const id of hub.watched()) sessions.look(id)
 }, liveMs).unref()
 setInterval(() => {
   if (server!.connections > 0 || sessions.active().length > 0) workedMs = performance.now()
@@ -126,6 +126,7 @@ function changed(session: Session): void {
 
 function live(session: Session, view: unknown): void {
   lives.set(session.id, view)
+  hub.send(session.id, 'live', view)
 }
 
 function countEnd({ state, id, requester }: Session): void {

@@ -240,6 +240,23 @@ export const routes: readonly Route[] = [
   },
   {
     method: 'GET',
+    path: '/v1/captures/:id/live.svg',
+    summary: 'The flame graph so far: redacted, and passed by the gate',
+    role: 'viewer',
+    params: captureId,
+    answer: { status: 200, type: 'image/svg+xml' },
+    errors: ['SP_CAPTURE_UNKNOWN'],
+    async handle({ house, params, reply }) {
+      const picture = await house.sessions.picture(params.id!)
+      if (picture === undefined) {
+        throw new ProfilerError('SP_CAPTURE_UNKNOWN', 'there is no picture of it now')
+      }
+      reply.header('content-security-policy', artefactPolicy)
+      return picture
+    },
+  },
+  {
+    method: 'GET',
     path: '/v1/captures/:id/artefacts/:name',
     summary: 'A file of the capture: redacted, and passed by the gate',
     role: 'viewer',

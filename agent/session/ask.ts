@@ -30,6 +30,9 @@ export type ToChild =
     }
   /** What it holds for itself alone is free. */
   | { readonly turn: true }
+  /** Somebody watches: what is seen so far, and the picture of it. */
+  | { readonly look: true }
+  | { readonly draw: true }
   | { readonly stop: true }
   | { readonly discard: true }
 
@@ -39,5 +42,7 @@ export type FromChild =
   | { readonly planned: { readonly exclusive: readonly string[] } }
   | { readonly said: { readonly name: string; readonly words: string } }
   | { readonly live: unknown }
+  /** Base64 of an SVG that passed the gate; undefined before there is one. */
+  | { readonly picture: string | undefined }
   /** With its result, where that could not be written. */
   | { readonly ended: { readonly unkept?: CaptureResult | undefined } }

@@ -62,6 +62,8 @@ interface Running {
   /** Its turn has come. */
   hasTurn: boolean
   problem: ProfilerError | undefined
+  /** Those who wait for the picture so far. */
+  viewers: ((picture: Buffer | undefined) => void)[]
   /** Its result, where that is not on the disk. */
   unkept: CaptureResult | undefined
 }
@@ -169,6 +171,21 @@ export class Sessions {
     return this.get(id)
   }
 
+  /** Has it tell what is seen so far: `SessionEvents.live` follows, if anything is. */
+  look(id: string): void {
+    const running = this.#running.get(id)
+    if (running !== undefined) send(running.child, { look: true })
+  }
+
+  /** The flame graph so far; undefined where there is none, or none any more. */
+  picture(id: string): Promise<Buffer | undefined> {
+    this.get(id)
+    const running = this.#running.get(id)
+    if (running === undefined) return Promise.resolve(undefined)
+    if (running.viewers.length === 0) send(running.child, { draw: true })
+    return new Promise(resolve => running.viewers.push(resolve))
+  }
+
   artefact(id: string, name: string): Artefact | undefined {
     this.get(id)
     return this.#store.openArtefact(id, name)
@@ -199,6 +216,7 @@ export class Sessions {
       hasTurn: false,
       problem: undefined,
       unkept: undefined,
+      viewers: [],
     }
     this.#running.set(id, running)
     const startTicks = attempted(() => readStat(child.pid).startTicks) ?? 0
@@ -216,6 +234,7 @@ export class Sessions {
     })
     child.on('message', (message: FromChild) => this.#hear(id, running, message))
     child.once('exit', (code, signal) => {
+      show(running, undefined)
       unwatch()
       this.#running.delete(id)
       this.#conclude(id, running.problem ?? died(code, signal, said), running.unkept)
@@ -242,6 +261,9 @@ export class Sessions {
       running.unkept = message.ended.unkept
     } else if ('live' in message) {
       this.#events.live(this.get(id), message.live)
+    } else if ('picture' in message) {
+      const { picture } = message
+      show(running, picture === undefined ? undefined : Buffer.from(picture, 'base64'))
     }
   }
 
@@ -335,6 +357,12 @@ function died(code: number | null, signal: string | null, said: string): Profile
   return new ProfilerError('SP_CAPTURE_DIED', `the process that captured ended with ${how}`, {
     facts,
   })
+}
+
+function show(running: Running, picture: Buffer | undefined): void {
+  const viewers = running.viewers
+  running.viewers = []
+  for (const each of viewers) each(picture)
 }
 
 function send(child: Forked, message: ToChild): void {

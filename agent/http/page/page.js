@@ -98,12 +98,15 @@ function watch(capture) {
 }
 
 function showLive(live, numbers, top) {
-  const seconds = (live.elapsedMs / 1000).toFixed(0)
-  const hertz = live.achievedHz === undefined ? '' : `, ${live.achievedHz.toFixed(0)} Hz`
-  const quality = live.quality === undefined ? '' : `, ${live.quality.level}`
-  numbers.textContent = `${live.samples} samples in ${seconds} s${hertz}${quality}`
+  const { samples, achievedHertz, level } = live.quality ?? {}
+  numbers.textContent = [
+    `${Math.round(live.elapsedMs / 1000)} of ${live.durationMs / 1000} s with ${live.tool}`,
+    ...(samples === undefined ? [] : [`${samples} samples`]),
+    ...(achievedHertz === undefined ? [] : [`${Math.round(achievedHertz)} Hz`]),
+    ...(level === undefined ? [] : [level]),
+  ].join(' · ')
   top.replaceChildren(
-    ...(live.top ?? []).flatMap(({ name, self }) => [
+    ...live.top.flatMap(({ name, self }) => [
       element('span', `${(self * 100).toFixed(1)} %`),
       element('span', name),
     ]),
