@@ -30,6 +30,7 @@ export const tools = [
   'inspector',
   'rbspy',
   'phpspy',
+  'erl-dist',
 ] as const
 export type Tool = (typeof tools)[number]
 
@@ -103,6 +104,8 @@ const schema = z.strictObject({
   pause: flag,
   /** Not to ask a daemon, even where there is one. */
   alone: flag,
+  /** Whether a protocol may be used that lets us run anything in the target, to ask it for its stacks. */
+  allowRemoteEval: flag,
   force: flag,
   json: flag,
   debug: flag,
@@ -125,6 +128,7 @@ const defaults = {
   customerIds: [],
   pause: false,
   alone: false,
+  allowRemoteEval: false,
   force: false,
   json: false,
   debug: false,

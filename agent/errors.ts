@@ -128,6 +128,11 @@ export const errorKinds = {
     exit: 1,
     status: 422,
   },
+  SP_ERL_DIST_MALFORMED: {
+    hint: 'Record again; if it happens twice, keep the file and report it.',
+    exit: 1,
+    status: 422,
+  },
   SP_ELF_MALFORMED: {
     hint: 'The addresses in this file stay without names; the rest of the profile is not affected.',
     exit: 1,

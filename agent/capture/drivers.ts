@@ -10,6 +10,7 @@ import type { CaptureDescription, Tool } from '../runtimes/runtime.ts'
 import { isRunning, type Target, targetOf } from '../target/find.ts'
 import { captureAsprof } from './asprof.ts'
 import type { Capture, CaptureSignals, Driver, Segment } from './capture.ts'
+import { captureErlDist } from './erl-dist.ts'
 import { captureEventPipe } from './eventpipe.ts'
 import { captureInspector } from './inspector.ts'
 import { captureJfr } from './jfr.ts'
@@ -31,6 +32,7 @@ const drivers: { readonly [T in Tool]: Driver<DescriptionFor<T>> } = {
   'py-spy': capturePySpy,
   rbspy: captureRbspy,
   phpspy: capturePhpspy,
+  'erl-dist': captureErlDist,
 }
 
 /**

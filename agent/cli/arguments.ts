@@ -22,6 +22,7 @@ const flags = {
   incident: { type: 'string', short: 'i' },
   pause: { type: 'boolean' },
   alone: { type: 'boolean' },
+  'allow-remote-eval': { type: 'boolean' },
   force: { type: 'boolean' },
   json: { type: 'boolean' },
   debug: { type: 'boolean' },

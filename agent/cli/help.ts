@@ -55,9 +55,9 @@ idle (tini, a shell, a master) stands for the busiest worker below it, and that 
                          can tell; off-cpu: where threads wait  (default cpu)
       --tool NAME        the one to use                         (default by runtime)
       --pause            let py-spy or rbspy stop the target for each sample (under 1 ms)
+      --allow-remote-eval  ask an Erlang node itself, with its cookie, where perf sees no names
       --all              every busy process, side by side, each with its own receipt
-      --call-graph HOW   fp: frame pointers; dwarf: copied stacks, for code without them;
-                         auto: dwarf where callers are missing  (default auto)
+      --call-graph HOW   fp: frame pointers; dwarf: copied stacks; auto: these, where callers miss
       --native           also what runs outside JavaScript: native code, kernel, helper threads
       --stat             count instructions, cache misses, faults and switches beside it
       --live FILE        the picture so far, redacted like all, written anew while it samples

@@ -96,8 +96,9 @@ export function weigh(
   ask: CaptureAsk & { readonly tool?: Tool | undefined },
 ): Weighed[] {
   return fingerprint.runtime.strategies
-    .filter(({ tool, modes }) => {
-      return (ask.tool === undefined || tool === ask.tool) && modes.includes(ask.mode)
+    .filter(strategy => {
+      const isAsked = ask.tool === undefined || strategy.tool === ask.tool
+      return isAsked && strategy.modes.includes(ask.mode) && strategy.suits?.(facts) !== false
     })
     .map(strategy => ({
       fingerprint,

@@ -4,6 +4,7 @@ import { ProfilerError } from '../errors.ts'
 import { asprofWeights, readAsprof } from './asprof.ts'
 import { detectCpuProfile, readCpuProfile, readThreadCpuProfile } from './cpuprofile.ts'
 import { toUtf8, utf16Of } from './encoding.ts'
+import { detectErlDist, readErlDist } from './erl-dist.ts'
 import { detectFolded, readFolded } from './folded.ts'
 import { gunzip, isGzip } from './gunzip.ts'
 import { detectJfr, readJfr } from './jfr.ts'
@@ -42,7 +43,7 @@ export interface ReadProfile {
 /**
  * From the surest sign to the weakest. Eight bytes of magic come first (two formats have
  * them), then four (JFR), then the binary structure of pprof, which text can hardly imitate;
- * then JSON by its keys. Of the texts, each is also the next one to somebody who does not look
+ * then what says its own name, then JSON by its keys. Of the texts, each is also the next one to somebody who does not look
  * closely: a line of `perf script` has a pid and a time, a line of py-spy is a
  * folded line whose frames have Python's files, one of rbspy has a file in every
  * frame, one of phpspy begins with its depth, and a folded line is anything
@@ -57,6 +58,7 @@ export const readers: readonly Reader[] = [
   { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
   { format: 'jfr', detect: detectJfr, read: alone(readJfr) },
   { format: 'pprof', detect: detectPprof, read: alone(readPprof) },
+  { format: 'erl-dist', detect: detectErlDist, read: alone(readErlDist) },
   { format: 'cpuprofile', detect: detectCpuProfile, read: alone(readCpuProfile) },
   { format: 'cpuprofile of a thread', detect: () => false, read: alone(readThreadCpuProfile) },
   { format: 'speedscope', detect: detectSpeedscope, read: alone(readSpeedscope) },

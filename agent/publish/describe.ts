@@ -187,7 +187,7 @@ function captureFacts({
   cpuSeconds,
   end,
 }: Glance): CaptureFacts {
-  const { tool, event, countsCpuTime, hertz: requestedHertz } = description
+  const { tool, event, countsCpuTime, stackLimit, hertz: requestedHertz } = description
   if (perf === undefined) {
     // A thread that waits for a core is sampled by the clock as well: held against CPU time, its
     // samples would look like too many.
@@ -198,6 +198,7 @@ function captureFacts({
       requestedHertz,
       ...(countsCpuTime && { cpuSeconds: seconds }),
       ...(trace !== undefined && { stackLimit: nettraceStackLimit }),
+      ...(stackLimit !== undefined && { stackLimit }),
     }
   }
   return {

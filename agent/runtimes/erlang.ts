@@ -7,9 +7,12 @@
 //
 // The trap: without `+JPperf true` JIT code has neither names nor frame pointers,
 // so its stacks are one frame deep, and what is left is the runtime system itself:
-// schedulers, garbage collection, native functions.
+// schedulers, garbage collection, native functions. There the node can be asked for
+// the stacks of its processes, by who is allowed to: see erlang-distribution.ts.
 
 import type { ProcessFacts } from '../target/facts.ts'
+import { optionOf } from './erlang-arguments.ts'
+import { distributionStrategy } from './erlang-distribution.ts'
 import { degraded, perfStrategy } from './perf-strategy.ts'
 import type { Runtime } from './runtime.ts'
 
@@ -31,19 +34,23 @@ export const erlangRuntime: Runtime = {
   },
 
   strategies: [
-    degraded(
-      perfStrategy,
-      'Erlang functions have no names (no perf map), what is seen is the runtime system',
-      'start with `+JPperf true` (OTP 25 or newer), in ERL_FLAGS for a release',
-      facts => !writesMap(facts),
-    ),
+    { ...perfStrategy, suits: writesMap },
+    distributionStrategy,
+    {
+      ...degraded(
+        perfStrategy,
+        'Erlang functions have no names (no perf map), what is seen is the runtime system',
+        'start with `+JPperf true` (OTP 25 or newer), in ERL_FLAGS for a release',
+      ),
+      suits: facts => !writesMap(facts),
+    },
   ],
 }
 
 function versionOf(facts: ProcessFacts): string {
   const { major, rest } = erts.exec(facts.executable!)?.groups ?? {}
   const release = Number(major) >= oldestPaired ? `${Number(major) + pairedOffset}` : undefined
-  const root = argumentOf(facts, '-root')
+  const root = optionOf(facts.argv, '-root')
   if (root !== undefined && release !== undefined) {
     // `25.2.3`, and two stars behind it for what was patched since.
     const text = facts.readFile(`${root}/releases/${release}/OTP_VERSION`, 32)?.toString('latin1')
@@ -52,11 +59,6 @@ function versionOf(facts: ProcessFacts): string {
   }
   if (major === undefined) return 'unknown'
   return `${release === undefined ? '' : `${release} `}(erts ${major}${rest})`
-}
-
-function argumentOf({ argv }: ProcessFacts, flag: string): string | undefined {
-  const at = argv.indexOf(flag)
-  return at < 0 ? undefined : argv[at + 1]
 }
 
 function writesMap({ argv }: ProcessFacts): boolean {

@@ -12,8 +12,9 @@ import type { Mode } from '../config.ts'
 import { type Elf, sectionBytes, sectionNamed, sectionView } from '../symbolize/elf.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import { either, identityGrant } from './attach.ts'
+import { reachable } from './endpoints.ts'
 import { perfStrategy } from './perf-strategy.ts'
-import type { Endpoint, Obstacle, PprofCapture, Privileges, Runtime, Strategy } from './runtime.ts'
+import type { Obstacle, PprofCapture, Privileges, Runtime, Strategy } from './runtime.ts'
 
 const magic = Buffer.from('\xff Go buildinf:', 'latin1')
 // Byte 15 of the header; the strings follow it inline, each after its length as a varint (Go 1.18).
@@ -147,13 +148,6 @@ function servesPprof(elf: Elf): boolean {
     if (table.read(at, searchStep + handler.length).includes(handler)) return true
   }
   return false
-}
-
-/** Bound to every address, it is reached by the loopback's; `::` is, as a rule, bound to both kinds. */
-function reachable({ address, port }: Endpoint): Endpoint[] {
-  if (address === '0.0.0.0') return [{ address: '127.0.0.1', port }]
-  const addresses = address === '::' ? ['127.0.0.1', '::1'] : [address]
-  return addresses.map(each => ({ address: each, port }))
 }
 
 function readVersion(info: Buffer): string {

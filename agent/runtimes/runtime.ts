@@ -58,6 +58,8 @@ export interface CaptureAsk {
   readonly callGraph?: CallGraph
   /** Native code and the kernel as well, where the tool alone sees none of them. */
   readonly native?: boolean
+  /** What would give us the right to run anything in the target may be used, to ask for stacks. */
+  readonly allowRemoteEval?: boolean
 }
 
 /** What stands in the way of a strategy, and the one thing that would remove it. */
@@ -75,6 +77,8 @@ interface Description extends CaptureAsk {
   readonly countsCpuTime: boolean
   /** Of what the tool gives, the columns to keep, the width first. Left out: all, as they come. */
   readonly columns?: readonly string[]
+  /** Frames after which the tool cuts a stack, at the root. */
+  readonly stackLimit?: number
 }
 
 export interface PerfCapture extends Description {
@@ -182,6 +186,16 @@ export interface PhpspyCapture extends Description {
   readonly toolPath: string
 }
 
+export interface ErlDistCapture extends Description {
+  readonly tool: 'erl-dist'
+  /** Ports of the target, one of which is that of its distribution. */
+  readonly endpoints: readonly Endpoint[]
+  /** Where the port mapper is that knows which. */
+  readonly epmdPort: number
+  /** Of a node that is in no port mapper: what it was told. */
+  readonly toldPort: number | undefined
+}
+
 /** What a driver runs. It decides nothing: everything is in here. One kind for each tool. */
 export type CaptureDescription =
   | PerfCapture
@@ -193,6 +207,7 @@ export type CaptureDescription =
   | AsprofCapture
   | JfrCapture
   | InspectorCapture
+  | ErlDistCapture
 
 export interface Strategy {
   /** Tells apart the strategies of a runtime: `perf`, `perf with the trampoline's map`. */
@@ -208,6 +223,8 @@ export interface Strategy {
   readonly exclusive?: string
   /** It shows native code too, always or when asked. */
   readonly seesNative?: boolean
+  /** Whether it is a way for this process at all; left out: always. What is not is not listed. */
+  suits?(facts: ProcessFacts): boolean
   /** What stands in the way. Looks, and changes nothing. */
   obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk): Obstacle[]
   /** What to run. Asked for only where no obstacle blocks. */

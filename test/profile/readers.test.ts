@@ -15,6 +15,7 @@ const formats = {
   'py-spy/0.4.3': 'py-spy raw',
   'rbspy/0.55': 'rbspy collapsed',
   'phpspy/documented': 'phpspy',
+  'erl-dist/otp-25': 'erl-dist',
   'pprof/go1.26': 'pprof',
   'cpuprofile/node-20': 'cpuprofile',
   'cpuprofile/node-24': 'cpuprofile',
