@@ -245,8 +245,8 @@ function silent(target: Target): ProfilerError {
     return new ProfilerError(
       'SP_TOOL_FAILED',
       `the JVM ${pid} does not answer${isStopped ? ': it is stopped (SIGSTOP, or a debugger)' : ''}`,
-      // Who asks it otherwise is not answered either.
-      { facts: { everyWay: true } },
+      // Who asks it otherwise is not answered either, and no other tool that asks.
+      { facts: { everyWay: true, isSilent: true } },
     )
   } catch (error) {
     if (error instanceof ProfilerError) return error

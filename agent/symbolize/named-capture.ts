@@ -84,7 +84,9 @@ export async function captureNamed(
       // A tool that another holds, or whose target does not answer, fails in its other ways of sampling too.
       const isOut = error.code === 'SP_TOOL_BUSY' || error.facts.everyWay === true
       const { tool, event } = description
-      const next = left.find(each => !isOut || each.tool !== tool)
+      const next = left.find(
+        each => (!isOut || each.tool !== tool) && (error.facts.isSilent !== true || !asks(each)),
+      )
       if (next === undefined) throw error
       left.splice(0, left.indexOf(next) + 1)
       const [failed, used] =
@@ -96,6 +98,11 @@ export async function captureNamed(
     }
   }
   throw new ProfilerError('SP_INTERNAL', 'there was no capture to run')
+}
+
+/** Whether the runtime itself is told what to do, over a protocol that it listens to: by `asTarget`. */
+function asks(description: CaptureDescription): boolean {
+  return 'asTarget' in description
 }
 
 function isToolFault(error: unknown): error is ProfilerError {

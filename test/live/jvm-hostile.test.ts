@@ -287,6 +287,18 @@ describeWith(needed, 'a JVM that does not last', () => {
     expect(isAlive(java.pid)).toBe(true)
   })
 
+  test('because it stands still is asked once, and then perf has its turn', async () => {
+    const java = await startShares()
+    java.process.kill('SIGSTOP')
+    const to = `--to=file:${temporaryFolder()}`
+    const { stdout } = await sp(['record', `${java.pid}`, '-d', '1', '--json', to])
+    java.process.kill('SIGCONT')
+    expect(`${stdout}`).toContain('asprof failed, so perf was used')
+    expect(`${stdout}`).not.toContain('jfr')
+    await untilLeft(java.pid)
+    expect(isAlive(java.pid)).toBe(true)
+  })
+
   test('because we do not: the profiler in it ends by itself, and no file is left', async () => {
     const java = await startShares()
     const program = path.join(import.meta.dirname, '../apps/capture-forever.ts')
