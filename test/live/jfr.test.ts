@@ -6,7 +6,7 @@ import { once } from 'node:events'
 import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, onTestFinished, test } from 'vitest'
 import { startCapture } from '../../agent/capture/drivers.ts'
 import { attach } from '../../agent/capture/hotspot-attach.ts'
 import { weightOf } from '../../agent/profile/call-tree.ts'
@@ -36,8 +36,15 @@ beforeAll(() => {
   classes = compileJava('Shares')
 })
 
-function startShares(options: JavaOptions = {}, seconds = 60): Promise<Java> {
-  return startJava(classes, ['Shares', `${seconds}`, 'cpu'], { flags: exact, ...options })
+async function startShares(options: JavaOptions = {}, seconds = 60): Promise<Java> {
+  const args = ['Shares', `${seconds}`, 'cpu'] as const
+  const java = await startJava(classes, args, { flags: exact, ...options })
+  // A JVM takes its folder away itself, but not when a test kills it.
+  onTestFinished(() => {
+    const left = fs.readdirSync('/tmp').filter(name => name.endsWith(`_${java.pid}`))
+    for (const name of left) fs.rmSync(`/tmp/${name}`, { recursive: true })
+  })
+  return java
 }
 
 function record(pid: number, more: readonly string[] = [], under: readonly string[] = []) {
