@@ -209,6 +209,7 @@ export class ProfileBuilder {
     copy.#frames = this.#frames.slice()
     copy.#firstOfName = new Map(this.#firstOfName)
     copy.#otherFrames = new Map(this.#otherFrames)
+    copy.#named = this.#named
     copy.#nameLength = this.#nameLength
     copy.#stacks = this.#stacks.slice()
     copy.#length = this.#length
