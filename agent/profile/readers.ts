@@ -53,7 +53,7 @@ export const readers: readonly Reader[] = [
   {
     format: 'perf.data',
     detect: detectPerfData,
-    read: (chunks, builder) => readPerfData(chunks, builder, {}),
+    read: readPerfData,
   },
   { format: 'nettrace', detect: detectNettrace, read: alone(readNettrace) },
   { format: 'jfr', detect: detectJfr, read: alone(readJfr) },

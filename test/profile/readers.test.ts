@@ -174,6 +174,21 @@ test('more distinct names than anybody looks at are refused, and the limit is sa
   })
 })
 
+test('who brings an unwinder is asked for every copied stack of a recording', async () => {
+  let asked = 0
+  const unwinder = {
+    unwind(stack: { readonly instruction: number }, _: unknown, into: number[]) {
+      asked++
+      into.push(stack.instruction)
+      return 'cut' as const
+    },
+  }
+  const bytes = fixture('perf/6.1/dwarf.data')
+  const { perf } = await readProfile([bytes], new ProfileBuilder(), { unwinder })
+  expect(asked).toBeGreaterThan(0)
+  expect(perf!.unwound).toEqual({ whole: 0, cut: asked, lost: 0 })
+})
+
 test('every format is listed once', () => {
   expect(new Set(readers.map(({ format }) => format)).size).toBe(readers.length)
   for (const format of Object.values(formats)) {
