@@ -25,7 +25,7 @@ export function diagnose(
   facts: ProcessFacts,
   fingerprints: readonly Fingerprint[],
   privileges: Privileges,
-  ask: Omit<CaptureAsk, 'mode'> & { readonly tool?: Tool | undefined },
+  ask: Omit<CaptureAsk, 'mode'>,
 ): Finding[] {
   const [fingerprint] = fingerprints
   if (fingerprint === undefined) {

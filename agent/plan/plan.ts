@@ -42,7 +42,7 @@ export function plan(
   facts: ProcessFacts,
   fingerprints: readonly Fingerprint[],
   privileges: Privileges,
-  ask: CaptureAsk & { readonly tool?: Tool | undefined },
+  ask: CaptureAsk,
 ): Plan {
   const fingerprint = fingerprints[0]
   if (fingerprint === undefined) {
@@ -93,7 +93,7 @@ export function weigh(
   facts: ProcessFacts,
   fingerprint: Fingerprint,
   privileges: Privileges,
-  ask: CaptureAsk & { readonly tool?: Tool | undefined },
+  ask: CaptureAsk,
 ): Weighed[] {
   return fingerprint.runtime.strategies
     .filter(strategy => {

@@ -9,6 +9,7 @@
 import type { ProcessFacts } from '../target/facts.ts'
 import { capabilityGrant } from './attach.ts'
 import { connectObstacles, connectsAsTarget, hasAll } from './jvm-attach.ts'
+import { holderOfSignal } from './other-profilers.ts'
 import { samplesKernel, samplingRefusal } from './perf-permission.ts'
 import type { AsprofCapture, CaptureAsk, Mode, Obstacle, Privileges, Strategy } from './runtime.ts'
 
@@ -94,6 +95,7 @@ export const asprofStrategies: readonly Strategy[] = ways.map(way => ({
   obstacles: (facts, privileges, ask) => [
     ...libraryObstacles(facts, privileges),
     ...connectObstacles(facts, privileges),
+    ...signalObstaclesOf(facts, ask),
     ...way.obstacles(facts, privileges, ask),
   ],
   capture: (facts, privileges, ask): AsprofCapture => {
@@ -171,6 +173,23 @@ function libraryObstacles(facts: ProcessFacts, privileges: Privileges): Obstacle
     )
   }
   return obstacles
+}
+
+// By which async-profiler samples. What it had before is not given back when it ends.
+const sigprof = { number: 27, name: 'SIGPROF' }
+const sigvtalrm = { number: 26, name: 'SIGVTALRM' }
+
+function signalObstaclesOf(facts: ProcessFacts, { mode }: CaptureAsk): Obstacle[] {
+  const signal = mode === 'cpu' ? sigprof : mode === 'wall' ? sigvtalrm : undefined
+  const holder = signal && holderOfSignal(facts, signal.number)
+  if (holder === undefined) return []
+  return [
+    {
+      effect: 'blocks',
+      what: `${holder} is at work in the JVM by ${signal!.name}, which async-profiler would take from it, and is left alone`,
+      grant: 'end that profiler first',
+    },
+  ]
 }
 
 function handOverObstacles(facts: ProcessFacts, privileges: Privileges): Obstacle[] {

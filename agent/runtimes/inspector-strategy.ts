@@ -86,21 +86,21 @@ function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk)
       grant: `ask for ${honestHertz} Hz`,
     })
   }
+  if (facts.threadNames.includes(profilerThread)) found.push(otherProfile(ask))
   const openAt = openInspector(facts)
   if (openAt !== undefined) return [...found, ...obstaclesOfOpen(facts, openAt)]
 
   found.push(...signalObstacles(facts, privileges))
+  if (facts.tracerPid !== 0) {
+    block(
+      `process ${pid} is traced by process ${facts.tracerPid}: a signal stops it until that one lets it go on`,
+      'end that debugger',
+    )
+  }
   if (optionsOf(facts).has('--disable-sigusr1')) {
     block('the process was started with --disable-sigusr1', 'start it without that option')
   } else if ((facts.caughtSignals & sigusr1) === 0n) {
     block('the process does not catch SIGUSR1, which would end it', 'start it with `--inspect`')
-  }
-  if (facts.threadNames.includes(profilerThread)) {
-    found.push({
-      effect: 'degrades',
-      what: 'another CPU profile of this process is at work: V8 takes both, and its sampler is seen in neither',
-      grant: 'let the other one end first, if the two together cost too much',
-    })
   }
   const primary = primaryObstacle(facts, privileges)
   if (primary !== undefined) found.push(primary)
@@ -115,6 +115,22 @@ function obstacles(facts: ProcessFacts, privileges: Privileges, ask: CaptureAsk)
     )
   }
   return found
+}
+
+/** V8 takes two profiles at once, each at its cost: only who asks for that in so many words gets it. */
+function otherProfile({ tool }: CaptureAsk): Obstacle {
+  const what = 'another CPU profile of this process is at work'
+  return tool === 'inspector'
+    ? {
+        effect: 'degrades',
+        what: `${what}: V8 takes both, and its sampler is seen in neither`,
+        grant: 'let the other one end first, if the two together cost too much',
+      }
+    : {
+        effect: 'blocks',
+        what: `${what}, and is left alone (\`--tool inspector\` samples beside it)`,
+        grant: '`--tool inspector`: V8 takes both, and the process pays for both',
+      }
 }
 
 /** What keeps perf from running beside it, where that is asked for; undefined where it is not. */

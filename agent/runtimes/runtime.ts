@@ -58,6 +58,8 @@ export interface CaptureAsk {
   readonly callGraph?: CallGraph
   /** Native code and the kernel as well, where the tool alone sees none of them. */
   readonly native?: boolean
+  /** Where one was asked for by its name. */
+  readonly tool?: Tool | undefined
   /** What would give us the right to run anything in the target may be used, to ask for stacks. */
   readonly allowRemoteEval?: boolean
 }

@@ -175,3 +175,18 @@ export function below(pid: number): number[] {
   })
   return [...children, ...children.flatMap(below)]
 }
+
+/** Has a debugger hold a process from now on: one that does not stop it (PTRACE_SEIZE). Answers its pid. */
+export async function trace(pid: number): Promise<number> {
+  const program = `
+import ctypes, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+assert libc.ptrace(0x4206, int(sys.argv[1]), None, None) == 0
+print('up', flush=True)
+time.sleep(120)
+`
+  const tracer = start(systemPython(), ['-c', program, `${pid}`])
+  await once(tracer.stdout!, 'data')
+  return tracer.pid
+}

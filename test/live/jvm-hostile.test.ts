@@ -7,7 +7,15 @@ import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { beforeAll, expect, onTestFinished, test } from 'vitest'
-import { compile, describeWith, findOnPath, start, startIsolated, untilBusy } from '../apps/apps.ts'
+import {
+  compile,
+  describeWith,
+  findOnPath,
+  start,
+  startIsolated,
+  trace,
+  untilBusy,
+} from '../apps/apps.ts'
 import {
   compileJava,
   type Java,
@@ -19,7 +27,7 @@ import {
 import { linesOf, publish, type Result, readPublished, sp, startCommand } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
 
-const needed = ['java', 'javac', 'asprof', 'perf', 'cc', 'setpriv', 'unshare', 'root']
+const needed = ['java', 'javac', 'jcmd', 'asprof', 'perf', 'cc', 'setpriv', 'unshare', 'root']
 
 let classes: string
 beforeAll(() => {
@@ -241,10 +249,40 @@ describeWith(needed, 'a JVM that is profiled already', () => {
     expect(leftIn(java.pid)).toEqual([])
   })
 
+  test('by an agent that samples by the same signal, is left to it', async () => {
+    const agent = path.join(temporaryFolder(), 'libjavaProfiler.so')
+    const source = path.join(import.meta.dirname, '../apps/jvm/sampler.c')
+    execFileSync('cc', ['-shared', '-fPIC', '-O1', '-o', agent, source])
+    const java = await startShares({ flags: [`-agentpath:${agent}`] })
+    const words = "Datadog's profiler is at work in the JVM by SIGPROF"
+    expectFailure(await recordWithAsprof(java.pid), 'SP_NOT_PERMITTED', words)
+    const { receipt } = await publish(['record', `${java.pid}`, '-d', '1', '-F', '999'])
+    expect(receipt.record.tools).toHaveProperty('perf')
+    expect(receipt.record.remarks.join('\n')).toContain(words)
+    // It samples on.
+    const before = java.said().length
+    await expect.poll(() => java.said().length, { timeout: 20_000 }).toBeGreaterThan(before)
+  })
+
+  test('by the Flight Recorder, is sampled beside it, and its recording is whole', async () => {
+    const java = await startShares()
+    const jcmd = (...command: string[]) =>
+      execFileSync('jcmd', [`${java.pid}`, ...command]).toString()
+    jcmd('JFR.start', 'name=theirs', 'settings=profile')
+    const { folded } = readPublished(await recordWithAsprof(java.pid, ['-F', '999']))
+    expect(folded.share(/^Shares\.parse/)).toBeGreaterThan(0.5)
+    const doctor = await sp(['doctor', `${java.pid}`])
+    expect(doctor.stdout.toString()).toContain('the Flight Recorder is at work in it')
+    expect(jcmd('JFR.check')).toMatch(/name=theirs.*\(?running\)?/)
+    const file = path.join(temporaryFolder(), 'theirs.jfr')
+    jcmd('JFR.stop', 'name=theirs', `filename=${file}`)
+    const theirs = await publish(['render', file])
+    expect(theirs.folded.share(/^Shares\.parse/)).toBeGreaterThan(0.4)
+  })
+
   test('is not entered while a debugger holds it', async () => {
     const java = await startShares()
-    const debuggerOf = start('python3', ['-c', tracer, `${java.pid}`])
-    await once(debuggerOf.stdout!, 'data')
+    await trace(java.pid)
     expectFailure(await recordWithAsprof(java.pid), 'SP_NOT_PERMITTED', 'is traced by process')
     expect(isAlive(java.pid)).toBe(true)
   })
@@ -364,13 +402,3 @@ function helpersOf(pid: number): string[] {
     .split('\n')
     .filter(line => /asprof/.test(line) && line.includes(`${pid}`))
 }
-
-/** PTRACE_SEIZE, which does not stop it. */
-const tracer = `
-import ctypes, sys, time
-libc = ctypes.CDLL(None, use_errno=True)
-libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
-assert libc.ptrace(0x4206, int(sys.argv[1]), None, None) == 0
-print('up', flush=True)
-time.sleep(60)
-`

@@ -124,10 +124,14 @@ describe(eachRelease, () => {
   )
 
   test(
-    'that takes a CPU profile of its own keeps it, whole',
+    'that takes a CPU profile of its own is left to it, unless it is asked for; then both are whole',
     inEachRelease(async target => {
-      const child = await target(['profiled.js', '6'])
-      const published = await publish(['record', `${child.pid}`, ...usual])
+      const child = await target(['profiled.js', '20'])
+      const alone = await publish(['record', `${child.pid}`, '-d', '1'])
+      expectTool(alone, 'perf')
+      expect(alone.receipt.record.remarks.join()).toContain('is left alone (`--tool inspector`')
+      expect(child.said()).not.toContain('Debugger')
+      const published = await publish(['record', `${child.pid}`, ...usual, '--tool=inspector'])
       expectTool(published, 'inspector')
       expectShares(published, { parse: 0.7 })
       expect(published.receipt.record.remarks.join()).toContain('another CPU profile')

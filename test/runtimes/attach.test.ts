@@ -5,7 +5,7 @@ import { once } from 'node:events'
 import { describe, expect, test } from 'vitest'
 import { attachObstacles, capabilityGrant, signalObstacles } from '../../agent/runtimes/attach.ts'
 import { runtimes } from '../../agent/runtimes/index.ts'
-import { otherProfilers, placeNotes } from '../../agent/runtimes/other-profilers.ts'
+import { holderOfSignal, otherProfilers, placeNotes } from '../../agent/runtimes/other-profilers.ts'
 import { permissionObstacles } from '../../agent/runtimes/perf-permission.ts'
 import type { Privileges } from '../../agent/runtimes/runtime.ts'
 import { type ProcessFacts, withFacts } from '../../agent/target/facts.ts'
@@ -238,6 +238,31 @@ describeWith(['python3', 'setpriv', 'root'], 'a living process', () => {
     const { pid } = startIsolated(`mount -t tmpfs -o ${option} none /tmp`, ['sleep', '60'])
     await expect.poll(() => withFacts(pid, placeNotes)).toEqual([expect.stringMatching(words)])
   })
+})
+
+test.for([
+  ['/tmp/libjavaProfiler-8f.so', "Datadog's profiler"],
+  ['/app/node_modules/@datadog/pprof/prebuilds/linuxglibc-x64/node-127.node', "Datadog's profiler"],
+  ['/opt/datadog/linux-x64/Datadog.Profiler.Native.so', "Datadog's profiler"],
+  ['/gems/datadog-2/lib/datadog_profiling_native_extension.3.1.2_x86_64-linux.so', "Datadog's"],
+  ['/opt/yourkit/libyjpagent64.so', 'YourKit'],
+  ['/opt/perf-map-agent/out/libperfmap.so', 'perf-map-agent'],
+  ['/tmp/libpyroscope_ffi.so', 'Pyroscope'],
+] as const)('%s is %s', ([file, name]) => {
+  withFacts(process.pid, own => {
+    expect(otherProfilers({ ...own, mappedFiles: [file], listeners: [] })).toEqual([
+      expect.stringMatching(new RegExp(`^${name}.* is loaded in it$`)),
+    ])
+  })
+})
+
+test('a signal has a holder only where somebody handles it who cannot be asked', () => {
+  const held = (caughtSignals: bigint, ...mappedFiles: string[]) =>
+    holderOfSignal({ caughtSignals, mappedFiles }, 27)
+  expect(held(1n << 25n, '/tmp/libjavaProfiler.so')).toBeUndefined()
+  expect(held(1n << 26n, '/tmp/libjavaProfiler.so')).toBe("Datadog's profiler")
+  expect(held(1n << 26n)).toBe('a profiler that is not known here')
+  expect(held(1n << 26n, '/tmp/libasyncProfiler.so', '/opt/libyjpagent.so')).toBeUndefined()
 })
 
 test('a profiler in the target is named', () => {

@@ -101,6 +101,7 @@ describe('it is blocked', () => {
       'port 9300.*is taken',
     ],
     ['in another network', { sharesNetwork: false }, 'another network namespace'],
+    ['that a debugger holds', { tracerPid: 4711 }, 'is traced by process 4711'],
     [
       'that is the primary of a cluster',
       { children: [child(8, 10, { NODE_UNIQUE_ID: '1' }), child(9, 90, { NODE_UNIQUE_ID: '2' })] },
@@ -153,10 +154,16 @@ test('a rate that V8 cannot give is said before', () => {
   ])
 })
 
-test('another CPU profile at work is said, and left alone', () => {
-  expect(what({ threadNames: ['node', 'v8:ProfEvntProc'] })).toEqual([
-    expect.stringMatching(/^degrades: another CPU profile/),
+test.for([
+  ['that we would open', {}],
+  ['that is open', { listeners: [{ address: '127.0.0.1', port: 9229 }] }],
+] as const)('another CPU profile at work is left alone, with an inspector %s', ([, changes]) => {
+  const facts = { threadNames: ['node', 'v8:ProfEvntProc'], ...changes }
+  expect(what(facts)).toEqual([
+    expect.stringMatching(/^blocks: another CPU profile .* is left alone/),
   ])
+  const asked = { tool: 'inspector' } as const
+  expect(what(facts, {}, asked)).toEqual([expect.stringMatching(/^degrades: another CPU profile/)])
 })
 
 describe('with native code', () => {

@@ -11,6 +11,8 @@ import { everything } from '../privileges.ts'
 
 const library = '/opt/jdk/lib/server/libjvm.so'
 const sigquit = 1n << 2n
+/** SIGQUIT, as every JVM does, and another one. */
+const handled = (signal: number) => sigquit | (1n << BigInt(signal - 1))
 
 const root: Privileges = {
   ...everything,
@@ -132,6 +134,16 @@ describe('what is in the way of all of async-profiler', () => {
     ],
     ['signals may not be sent', { privileges: { canSignal: false } }, /add the capability KILL/],
     ['a debugger', { facts: { tracerPid: 4711 } }, /is traced by process 4711/],
+    [
+      'a profiler that samples by the same signal',
+      { facts: { mappedFiles: [library, '/tmp/libjavaProfiler7.so'], caughtSignals: handled(27) } },
+      /Datadog's profiler is at work in the JVM by SIGPROF.*is left alone/,
+    ],
+    [
+      'a handler of nobody knows whom',
+      { facts: { caughtSignals: handled(27) } },
+      /a profiler that is not known here is at work in the JVM by SIGPROF/,
+    ],
     [
       'a flag on the command line',
       { facts: { argv: ['java', '-XX:+DisableAttachMechanism'] } },
