@@ -76,7 +76,12 @@ function lines(terminal: Terminal): (live: Live) => Promise<void> {
 }
 
 /** As much as fits a line: the time, what has come, and where it is hot. */
-export function lineOf({ elapsedMs, durationMs, quality, top }: LiveView): string {
+export function lineOf({
+  elapsedMs,
+  durationMs,
+  quality,
+  top,
+}: Pick<LiveView, 'elapsedMs' | 'durationMs' | 'quality' | 'top'>): string {
   const passed = Math.round(Math.min(elapsedMs, durationMs) / 1000)
   const time = `Sampling: ${passed} of ${durationMs / 1000} s`
   const [first] = top

@@ -11,12 +11,14 @@ import type { Config, Format, Settings } from '../config.ts'
 import { type ErrorCode, errorKinds, ProfilerError, systemCode } from '../errors.ts'
 import type { CaptureAsk, CaptureView, ProblemBody } from '../http/wire.ts'
 import { writeOutput } from '../publish/directory.ts'
+import type { LiveView } from '../publish/live.ts'
 import { artefactNames } from '../publish/place.ts'
 import { type PlainReceipt, type Receipt, receiptOf } from '../publish/receipt.ts'
 import { version } from '../version.ts'
 import { chooseTarget, parsePid } from './choose.ts'
 import { askDaemon, type Daemon, sayAlone } from './daemon.ts'
 import { watchDaemon } from './daemon-events.ts'
+import { lineOf } from './live.ts'
 import { printReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import type { Terminal } from './terminal.ts'
@@ -144,7 +146,7 @@ async function watched(
       try {
         for await (const { event, data } of watchDaemon(daemon, `${taken.href}/events`)) {
           heardMs = performance.now()
-          if (event === 'live') show.live(data)
+          if (event === 'live') show.live(data as LiveView)
           if (event !== 'state') continue
           view = data as CaptureView
           show.state(view)
@@ -168,11 +170,12 @@ async function watched(
 function shown(terminal: Terminal) {
   let said = ''
   let sampling: { readonly sinceMs: number; readonly seconds: number } | undefined
+  let seen: LiveView | undefined
   const ticking = setInterval(() => {
     if (sampling === undefined) return
     const { sinceMs, seconds } = sampling
-    const passed = Math.min(seconds, Math.round((performance.now() - sinceMs) / 1000))
-    terminal.tick(`Sampling: ${passed} of ${seconds} s (Ctrl-C stops and keeps)`)
+    const time = { elapsedMs: performance.now() - sinceMs, durationMs: seconds * 1000 }
+    terminal.tick(lineOf({ top: [], ...seen, ...time }))
   }, 1000)
   return {
     state({ state, message, asked: { seconds } }: CaptureView) {
@@ -182,7 +185,8 @@ function shown(terminal: Terminal) {
       said = message
       terminal.state(state, message)
     },
-    live(view: unknown) {
+    live(view: LiveView) {
+      seen = view
       terminal.emit({ live: view })
     },
     stop: () => clearInterval(ticking),
