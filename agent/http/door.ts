@@ -30,7 +30,7 @@ const silentMs = 10_000
 // shell in the pod. Together they leave room in the 1024 descriptors that a process has at least.
 const maxConnections = { inside: 128, outside: 512 }
 // A house begins within a second on a busy machine; one that takes no connection for this long hangs.
-const unansweredMs = 20_000
+const unansweredMs = Number(process.env.SP_UNANSWERED_MS ?? 20_000)
 // A house that fails at once is not started again and again.
 const shortLifeMs = 5000
 const maxPauseMs = 30_000
@@ -43,12 +43,18 @@ const maxRecorderPauseMs = 3_600_000
 const daemon = JSON.parse(process.env[settingsVariable]!) as DaemonSettings
 const { settings, socket: socketPath, state } = daemon
 
+/** Node detaches a connection when it is sent, and forgets it when it was sent to one that is dead. */
+interface Untaken {
+  readonly socket: net.Socket
+  readonly handle: { close(): void } | null
+}
+
 interface Child {
   readonly process: Forked
   readonly startedMs: number
   given: number
   /** On their way to it: by the number that they were given. */
-  readonly untaken: Map<number, net.Socket>
+  readonly untaken: Map<number, Untaken>
   readonly watch: NodeJS.Timeout
 }
 
@@ -125,8 +131,11 @@ function greet(socket: net.Socket, isTls: boolean): void {
  */
 function stopReading(socket: net.Socket): void {
   socket.pause()
-  const { _handle: handle } = socket as unknown as { _handle: { readStop(): number } | null }
-  handle?.readStop()
+  handleOf(socket)?.readStop()
+}
+
+function handleOf(socket: net.Socket): { readStop(): number; close(): void } | null {
+  return (socket as unknown as { _handle: ReturnType<typeof handleOf> })._handle
 }
 
 function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
@@ -136,7 +145,7 @@ function handOver(socket: net.Socket, head: Buffer, isTls: boolean): void {
     return
   }
   const number = ++to.given
-  to.untaken.set(number, socket)
+  to.untaken.set(number, { socket, handle: handleOf(socket) })
   if (to.untaken.size === 1) to.watch.refresh()
   const message: ToHouse = { connection: { number, head: head.toString('base64'), isTls } }
   to.process.send(message, socket, error => {
@@ -247,7 +256,10 @@ function startHouse(): Child | undefined {
 function bury(gone: Child): void {
   clearTimeout(gone.watch)
   if (child === gone) child = undefined
-  for (const socket of gone.untaken.values()) socket.destroy()
+  for (const { socket, handle } of gone.untaken.values()) {
+    socket.destroy()
+    handle?.close()
+  }
   gone.untaken.clear()
 }
 

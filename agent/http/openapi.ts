@@ -13,15 +13,17 @@ const whereGuarded = ['SP_UNAUTHENTICATED', 'SP_FORBIDDEN'] as const
 
 export function openApi(routes: readonly Route[], version: string): object {
   const paths: Record<string, Record<string, object>> = {}
+  const named = new Map<string, object>()
   for (const route of routes) {
     const path = route.path.replace(/:(\w+)/g, '{$1}')
-    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route) }
+    paths[path] = { ...paths[path], [route.method.toLowerCase()]: operation(route, named) }
   }
   return {
     openapi: '3.0.3',
     info: { title: 'sp-flamegraph', version, license: { name: 'Apache-2.0' } },
     paths,
     components: {
+      schemas: Object.fromEntries(named),
       securitySchemes: {
         token: { type: 'http', scheme: 'bearer', description: 'On loopback and the unix socket' },
       },
@@ -30,7 +32,7 @@ export function openApi(routes: readonly Route[], version: string): object {
   }
 }
 
-function operation(route: Route): object {
+function operation(route: Route, named: Map<string, object>): object {
   const { summary, role, body, answer, params, query, headers = [] } = route
   return {
     summary,
@@ -43,7 +45,7 @@ function operation(route: Route): object {
     ...(body !== undefined && {
       requestBody: {
         required: true,
-        content: { 'application/json': { schema: jsonSchema(body, 'input') } },
+        content: { 'application/json': { schema: hoisted(jsonSchema(body, 'input'), named) } },
       },
     }),
     responses: {
@@ -51,17 +53,20 @@ function operation(route: Route): object {
         description: summary,
         content: {
           [answer.type.split(';')[0]!]: {
-            schema: answer.schema === undefined ? {} : jsonSchema(answer.schema, 'output'),
+            schema:
+              answer.schema === undefined
+                ? {}
+                : hoisted(jsonSchema(answer.schema, 'output'), named),
           },
         },
       },
-      ...problems(route),
+      ...problems(route, named),
     },
   }
 }
 
 /** By status: several codes share one. */
-function problems({ role, errors }: Route): Record<string, object> {
+function problems({ role, errors }: Route, named: Map<string, object>): Record<string, object> {
   const codes = [...anyTime, ...(role === undefined ? [] : whereGuarded), ...errors]
   const byStatus = Map.groupBy(new Set(codes), code => errorKinds[code].status)
   return Object.fromEntries(
@@ -69,7 +74,7 @@ function problems({ role, errors }: Route): Record<string, object> {
       status,
       {
         description: all.join(', '),
-        content: { [problemType]: { schema: jsonSchema(problem, 'output') } },
+        content: { [problemType]: { schema: hoisted(jsonSchema(problem, 'output'), named) } },
       },
     ]),
   )
@@ -87,4 +92,14 @@ function parameters(schema: Route['params'], where: 'path' | 'query'): object[] 
     required: where === 'path' || required.includes(name),
     schema: each,
   }))
+}
+
+/** zod keeps what has a name beside each schema; OpenAPI has one place for all of them. */
+function hoisted(schema: object, named: Map<string, object>): object {
+  const { definitions = {}, ...rest } = schema as { definitions?: Record<string, object> }
+  const inPlace = (each: object): object => {
+    return JSON.parse(JSON.stringify(each).replaceAll('"#/definitions/', '"#/components/schemas/'))
+  }
+  for (const [name, each] of Object.entries(definitions)) named.set(name, inPlace(each))
+  return inPlace(rest)
 }

@@ -11,7 +11,12 @@ import http from 'node:http'
 import https from 'node:https'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import fastify, {
+  type FastifyError,
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyRequest,
+} from 'fastify'
 import { ProfilerError } from '../errors.ts'
 import { type Doorkeeper, isTls } from './authorize.ts'
 import type { House } from './house-parts.ts'
@@ -135,12 +140,19 @@ export async function startServer(house: House, tls: WatchedTls | undefined): Pr
 }
 
 function addRoutes(app: FastifyInstance, house: House): void {
-  app.setErrorHandler(answerError)
-  app.setNotFoundHandler((request, reply) => {
+  const notFound = (request: FastifyRequest, reply: FastifyReply): ProfilerError => {
     const allowed = methodsOf(request.url)
-    if (allowed.length === 0) throw new ProfilerError('SP_ROUTE_UNKNOWN', 'there is no such path')
+    if (allowed.length === 0) return new ProfilerError('SP_ROUTE_UNKNOWN', 'there is no such path')
     reply.header('allow', allowed.join(', '))
-    throw new ProfilerError('SP_METHOD_UNKNOWN', `this path has no ${request.method}`)
+    return new ProfilerError('SP_METHOD_UNKNOWN', `this path has no ${request.method}`)
+  }
+  app.setErrorHandler((error: FastifyError, request, reply) => {
+    // Of QUERY, which has a body, fastify asks for its type before it asks whether there is a route.
+    const isUnrouted = error.code === 'FST_ERR_ROUTE_MISSING_CONTENT_TYPE'
+    answerError(isUnrouted ? notFound(request, reply) : error, request, reply)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    throw notFound(request, reply)
   })
   app.addHook('onRequest', async (_request, reply) => {
     reply.headers(strictHeaders)

@@ -176,7 +176,7 @@ const stateNames = new Set(['queued', 'planning', 'capturing', 'publishing', 'fi
 function checkResult(result: CaptureResult): void {
   const isSound =
     'problem' in result
-      ? result.problem.code in errorKinds && typeof result.problem.facts === 'object'
+      ? Object.hasOwn(errorKinds, result.problem.code) && typeof result.problem.facts === 'object'
       : Array.isArray(result.receipt.files) &&
         typeof result.receipt.quality.samples === 'number' &&
         typeof result.receipt.tally === 'object' &&

@@ -98,6 +98,7 @@ describe('a path', () => {
     expect(wrong.headers.allow).toBe('GET, HEAD, DELETE')
     expectProblem(await daemon.ask('OPTIONS', '/v1/captures'), 'SP_METHOD_UNKNOWN', 405)
     expectProblem(await daemon.ask('TRACE', '/'), 'SP_METHOD_UNKNOWN', 405)
+    expectProblem(await daemon.ask('QUERY', '/'), 'SP_METHOD_UNKNOWN', 405)
     expect((await daemon.ask('HEAD', '/v1/captures')).status).toBe(200)
     expect((await daemon.ask('HEAD', '/v1/captures/abc/events')).status).toBe(405)
   })

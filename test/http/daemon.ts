@@ -118,8 +118,12 @@ export async function openDaemon(
     house: () => readChildren(pid)[0],
     async untilOver(id) {
       for (let tries = 0; tries < 600; tries++) {
-        const { json } = await ask('GET', `/v1/captures/${id}`)
-        if (json.state === 'finished' || json.state === 'failed') return json
+        // A house that is killed takes those with it who were on their way.
+        const json = await ask('GET', `/v1/captures/${id}`).then(
+          answer => answer.json,
+          () => undefined,
+        )
+        if (json?.state === 'finished' || json?.state === 'failed') return json
         await sleep(100)
       }
       throw new Error(`capture ${id} does not end: ${said}`)
