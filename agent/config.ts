@@ -7,6 +7,7 @@
 
 import { z } from 'zod'
 import { serveDefaults, serveProblems, serveShape } from './config-serve.ts'
+import { windowsProblems, windowsShape } from './config-windows.ts'
 import { ProfilerError } from './errors.ts'
 
 export const formats = ['svg', 'folded', 'json', 'pprof', 'speedscope'] as const
@@ -109,6 +110,7 @@ const schema = z.strictObject({
   force: flag,
   json: flag,
   debug: flag,
+  ...windowsShape,
   ...serveShape,
 })
 
@@ -186,7 +188,9 @@ export function readConfig(
       `${issue.path.join('.')}${from ? ` (${from})` : ''}: ${issue.message}`.replace(/^: /, ''),
     )
   }
-  if (parsed.success) problems.push(...serveProblems(parsed.data))
+  if (parsed.success) {
+    problems.push(...serveProblems(parsed.data), ...windowsProblems(parsed.data))
+  }
   if (!parsed.success || problems.length > 0) {
     throw new ProfilerError('SP_CONFIG_INVALID', `Settings are wrong: ${problems.join('; ')}.`)
   }

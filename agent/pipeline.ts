@@ -9,14 +9,18 @@ import type { CaptureSignals, Progress } from './capture/capture.ts'
 import { openRawFile, type RawFile } from './capture/keep-raw.ts'
 import { askKernel } from './capture/probe.ts'
 import type { Format, Settings } from './config.ts'
+import { seriesOf } from './config-windows.ts'
 import { ProfilerError } from './errors.ts'
 import { plan } from './plan/plan.ts'
 import { readPrivileges } from './plan/privileges.ts'
 import { type CaptureContext, describeCapture, describeTarget } from './publish/describe.ts'
+import { describeSeries } from './publish/describe-series.ts'
 import type { Live } from './publish/live.ts'
 import type { Receipt } from './publish/receipt.ts'
 import { fingerprint } from './runtimes/index.ts'
-import { captureNamed } from './symbolize/named-capture.ts'
+import type { CaptureDescription } from './runtimes/runtime.ts'
+import { type CapturedSeries, captureSeries, type SeriesAsk } from './symbolize/capture-series.ts'
+import { type Beside, captureNamed, type NamedCapture } from './symbolize/named-capture.ts'
 import { openWatch, type Watch } from './symbolize/watch.ts'
 import { withFacts } from './target/facts.ts'
 import type { Target } from './target/find.ts'
@@ -47,7 +51,7 @@ export interface SessionContext {
 
 /** Captures one process, and publishes what was seen. */
 export async function record(ask: RecordAsk, progress: Progress): Promise<Receipt> {
-  const { target, settings, signals, version } = ask
+  const { target, settings, version } = ask
   const startedAt = new Date()
   const planned = await planCapture(ask)
   await ask.session?.turn(planned.exclusive)
@@ -67,7 +71,7 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   const countWith = settings.stat ? planned.perf : undefined
   const [captured, { publishDraft }, live] = await Promise.all([
     keepingRaw(ask, progress, raw =>
-      captureNamed(planned.captures, target, signals, progress, { countWith, watch, raw }),
+      captureOnceOrAgain(ask, planned.captures, { countWith, watch, raw }, progress),
     ),
     // What comes after is loaded while the tool samples.
     import('./publish/publish.ts'),
@@ -75,14 +79,27 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   ])
 
   progress.state('publishing', 'Redacting, drawing, publishing')
-  const draft = describeCapture(captured, context)
-  const receipt = await publishDraft(
-    draft,
-    { ...ask, ...keptWhere(ask.session) },
-    captured.end.endedMs,
-  )
+  const [draft, endedMs] =
+    'windows' in captured
+      ? [describeSeries(captured, context), captured.endedMs]
+      : [describeCapture(captured, context), captured.end.endedMs]
+  const receipt = await publishDraft(draft, { ...ask, ...keptWhere(ask.session) }, endedMs)
   live?.finish(draft)
   return receipt
+}
+
+function captureOnceOrAgain(
+  { target, settings, signals }: RecordAsk,
+  captures: readonly CaptureDescription[],
+  beside: Beside,
+  progress: Progress,
+): Promise<NamedCapture | CapturedSeries> {
+  const capture: SeriesAsk['capture'] = (captures, progress) => {
+    return captureNamed(captures, target, signals, progress, beside)
+  }
+  const series = seriesOf(settings)
+  if (series === undefined) return capture(captures, progress)
+  return captureSeries({ series, captures, target, signals, capture }, progress)
 }
 
 /** What was discarded is not kept; of what failed, the bytes may say why. */

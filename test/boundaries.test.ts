@@ -25,7 +25,14 @@ const stages = [
 ]
 
 // Files without a stage that every stage may import.
-const shared = ['errors.ts', 'config.ts', 'config-serve.ts', 'log.ts', 'version.ts']
+const shared = [
+  'errors.ts',
+  'config.ts',
+  'config-serve.ts',
+  'config-windows.ts',
+  'log.ts',
+  'version.ts',
+]
 
 /**
  * An ELF file is a format, not an action: fingerprints need its sections as
@@ -46,7 +53,7 @@ const doors = new Map([
   ['@aws-sdk/client-s3', ['publish/s3.ts']],
   ['fastify', ['http/']],
   ['pino', ['log.ts']],
-  ['zod', ['config.ts', 'config-serve.ts', 'http/wire.ts', 'fleet/']],
+  ['zod', ['config.ts', 'config-serve.ts', 'config-windows.ts', 'http/wire.ts', 'fleet/']],
   // Tools; and our own programs, with the channel that hands over connections.
   ['node:child_process', ['capture/run.ts', 'session/fork.ts']],
 ])

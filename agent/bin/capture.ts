@@ -5,6 +5,7 @@
 // there. When the channel breaks it stops sampling, and keeps and publishes what
 // it has: the house that asked may be dead, the incident is not over.
 
+import { samplingMs } from '../config-windows.ts'
 import { log } from '../log.ts'
 import { record } from '../pipeline.ts'
 import type { Live } from '../publish/live.ts'
@@ -63,7 +64,7 @@ async function run({ ask, id, requester, folder, version }: Extract<ToChild, { a
     if (process.connected) process.send!(ended, undefined, undefined, () => process.exit(0))
     else process.exit(0)
   }
-  setTimeout(() => process.exit(1), settings.duration + lastResortMs).unref()
+  setTimeout(() => process.exit(1), samplingMs(settings) + lastResortMs).unref()
   const session = {
     id,
     requester,

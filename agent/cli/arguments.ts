@@ -20,6 +20,8 @@ const flags = {
   live: { type: 'string' },
   'keep-raw': { type: 'string' },
   incident: { type: 'string', short: 'i' },
+  windows: { type: 'string' },
+  every: { type: 'string' },
   pause: { type: 'boolean' },
   alone: { type: 'boolean' },
   'allow-remote-eval': { type: 'boolean' },

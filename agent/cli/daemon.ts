@@ -117,6 +117,8 @@ const askable = new Set([
   'stat',
   'native',
   'pause',
+  'windows',
+  'every',
   'format',
   'to',
   'incident',

@@ -4,8 +4,7 @@ const exitCodes = `Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the
             5 no such target, 6 could not publish, 7 over a limit or cancelled`
 
 const common = `  -f, --format LIST      svg, folded, json, pprof, speedscope   (default svg,folded,json,pprof)
-  -o, --output FILE      one file instead of a folder; "-" is standard output; its ending says
-                         the format if --format does not
+  -o, --output FILE      one file, its format by its ending; "-" is standard output
       --to file:DIR      where to publish                       (default file:flamegraphs)
   -i, --incident NAME    the incident to publish under          (default INC-date-time)
       --force            replace the --output file if it exists
@@ -23,6 +22,7 @@ Usage: sp-flamegraph                     what runs here, and the capture to type
        sp-flamegraph [record] PID        capture, name, redact, draw, publish
        sp-flamegraph doctor [PID]        what would work, and what to grant where it would not
        sp-flamegraph render FILE…        draw a profile that exists ("-" reads standard input)
+       sp-flamegraph diff FILE FILE      what changed between two profiles
        sp-flamegraph serve               wait, idle, for those who ask over HTTP
 
   -h, --help             this, or that of a subcommand
@@ -43,8 +43,7 @@ Examples:
     'record',
     `sp-flamegraph record: a flame graph of a running process, without restarting it
 
-Usage: sp-flamegraph record [options] [PID]
-       sp-flamegraph record [options] --all
+Usage: sp-flamegraph record [options] [PID | --all]
 
 Without a PID it takes the only busy process, or lists the busy ones to choose from. A PID that is
 idle (tini, a shell, a master) stands for the busiest worker below it, and that is said.
@@ -54,10 +53,12 @@ idle (tini, a shell, a master) stands for the busiest worker below it, and that 
   -m, --mode MODE        cpu, wall, off-cpu, both, alloc, heap or lock: what the runtime's tools
                          can tell; off-cpu: where threads wait  (default cpu)
       --tool NAME        the one to use                         (default by runtime)
+      --windows WHAT     several captures as one: 3, or when each begins: 0s,120s,300s
+      --every TIME       one begins each TIME; without --windows, until Ctrl-C or 32 of them
       --pause            let py-spy or rbspy stop the target for each sample (under 1 ms)
       --allow-remote-eval  ask an Erlang node itself, with its cookie, where perf sees no names
       --all              every busy process, side by side, each with its own receipt
-      --call-graph HOW   fp: frame pointers; dwarf: copied stacks; auto: these, where callers miss
+      --call-graph HOW   fp, dwarf (for code without frame pointers) or auto  (default auto)
       --native           also what runs outside JavaScript: native code, kernel, helper threads
       --stat             count instructions, cache misses, faults and switches beside it
       --live FILE        the picture so far, redacted like all, written anew while it samples
@@ -69,9 +70,9 @@ Ctrl-C stops and keeps what there is; twice stops and discards it.
 
 Examples:
   sp-flamegraph record 4321
+  sp-flamegraph record 4321 -d 5 --windows 3 --every 60s
   sp-flamegraph record 4321 -F 999 -d 5 --incident INC-4711 --to file:/artefacts
-  sp-flamegraph record 4321 --mode off-cpu --stat
-  sp-flamegraph record 4321 -d 10 -o flame.svg
+  sp-flamegraph record 4321 --mode off-cpu --stat -o waits.svg
 `,
   ],
   [
@@ -120,6 +121,29 @@ Examples:
   sp-flamegraph render perf.data -o flame.svg
   perf script | sp-flamegraph render - -o flame.svg
   sp-flamegraph render cpu.pb.gz --format svg,folded --incident INC-4711
+`,
+  ],
+  [
+    'diff',
+    `sp-flamegraph diff: what changed between two profiles
+
+Usage: sp-flamegraph diff [options] BEFORE AFTER       ("-" reads standard input)
+
+Reads what render reads. Shares of the two are compared, so they may be of different lengths and
+loads. Written are diff.folded (stack, before, after: what difffolded.pl prints, and flamegraph.pl
+draws) and diff.json (the functions that changed most, what is gone, what is new).
+
+  -f, --format LIST      folded, json                           (default both)
+  -o, --output FILE      one file instead of a folder; "-" is standard output
+      --to file:DIR      where to publish                       (default file:flamegraphs)
+  -i, --incident NAME    the incident to publish under          (default INC-date-time)
+      --force            replace the --output file if it exists
+      --json             JSON lines on standard output, nothing else
+
+Examples:
+  sp-flamegraph diff window-1.folded window-3.folded
+  sp-flamegraph diff before/profile.pb.gz after/profile.pb.gz --incident INC-4711
+  sp-flamegraph diff before.perf after.perf -o - | flamegraph.pl > diff.svg
 `,
   ],
   [

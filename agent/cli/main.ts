@@ -70,6 +70,11 @@ async function dispatch(): Promise<void> {
     await record(subjects, config, formatsFor(config), terminal)
     return
   }
+  if (command === 'diff') {
+    const { diff } = await import('./diff.ts')
+    await diff(subjects, config, terminal)
+    return
+  }
   const run =
     command === 'render'
       ? (await import('./render.ts')).render

@@ -105,6 +105,7 @@ function askOf(
     native,
     stat,
     pause,
+    ...windowsOf(settings),
     ...(incident !== undefined && { incident }),
     formats: [...formats],
     // Its working folder is another one.
@@ -112,6 +113,15 @@ function askOf(
     // One file is fetched and written here; then nothing else is to be written anywhere.
     ...(settings.output !== undefined && { publish: false }),
   }
+}
+
+function windowsOf({ windows, every }: Settings): Pick<CaptureAsk, 'windows'> {
+  const everySeconds = every === undefined ? undefined : every / 1000
+  if (typeof windows === 'object') return { windows: windows.map(ms => ms / 1000) }
+  if (windows === undefined) {
+    return everySeconds === undefined ? {} : { windows: { every: everySeconds, until: 'stopped' } }
+  }
+  return { windows: everySeconds === undefined ? windows : { count: windows, every: everySeconds } }
 }
 
 /** With a key, so that an ask whose answer was lost can be sent again and is still one capture. */
@@ -153,7 +163,7 @@ async function watched(
         }
       } catch (cause) {
         if (performance.now() - heardMs > lostMs) {
-          const message = `the daemon does not answer any more, and captures ${taken.id}`
+          const message = `the daemon does not answer any more; its capture is ${taken.id}`
           throw new ProfilerError('SP_DAEMON_LOST', message, { cause })
         }
       }
@@ -179,10 +189,11 @@ function shown(terminal: Terminal) {
   }, 1000)
   return {
     state({ state, message, asked: { seconds } }: CaptureView) {
-      if (state !== 'capturing') sampling = undefined
-      else sampling ??= { sinceMs: performance.now(), seconds }
       if (message === said || state === 'failed') return
       said = message
+      // Between the windows of a series nothing is sampled.
+      const isSampling = state === 'capturing' && message.includes('Sampling')
+      sampling = isSampling ? { sinceMs: performance.now(), seconds } : undefined
       terminal.state(state, message)
     },
     live(view: LiveView) {

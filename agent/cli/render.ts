@@ -46,7 +46,7 @@ export async function render(
  *
  * @throws {ProfilerError} `SP_NO_SAMPLES`, `SP_USAGE`, and what the readers throw
  */
-async function readNamed(inputs: readonly string[]): Promise<Rendering> {
+export async function readNamed(inputs: readonly string[]): Promise<Rendering> {
   const builder = new ProfileBuilder()
   const read: ReadProfile[] = []
   let events: readonly string[] = []

@@ -13,7 +13,7 @@ export async function readAsk(
   daemon: Settings,
   identity: Identity,
 ): Promise<SessionAsk> {
-  const { target, seconds, formats, to, publish, ...same } = ask
+  const { target, seconds, formats, to, publish, windows, ...same } = ask
   if (to !== undefined) checkDestination(to, daemon.to, identity)
   const { settings } = readConfig(
     {
@@ -21,6 +21,7 @@ export async function readAsk(
       ...(seconds !== undefined && { duration: `${Math.round(seconds * 1000)}ms` }),
       ...(formats !== undefined && { format: formats }),
       ...(to !== undefined && { to }),
+      ...windowsOf(windows),
     },
     {},
     inherited(daemon),
@@ -44,6 +45,12 @@ export function checkVersion(asking: string | string[] | undefined, own: string)
   const said = /^[\w.+-]{1,40}$/.exec(String(asking))?.[0] ?? 'none that we know'
   const message = `the daemon is version ${own}, and the command version ${said}`
   throw new ProfilerError('SP_VERSION_DIFFERS', message)
+}
+
+function windowsOf(windows: CaptureAsk['windows']): object {
+  if (typeof windows !== 'object' || Array.isArray(windows)) return { windows }
+  const every = `${windows.every * 1000}ms`
+  return 'count' in windows ? { windows: windows.count, every } : { every }
 }
 
 /** What an ask takes from the daemon where it says nothing; the rest is the daemon's own business. */

@@ -1,5 +1,6 @@
 // A session as it goes over the wire.
 
+import { type Series, seriesOf } from '../config-windows.ts'
 import type { Session } from '../session/sessions.ts'
 import { bodyOf } from './problems.ts'
 import type { CaptureView } from './wire.ts'
@@ -7,7 +8,8 @@ import type { CaptureView } from './wire.ts'
 /** @param live what its capture shows so far, if it captures */
 export function viewOf(session: Session, live?: unknown): CaptureView {
   const { id, ask, state, message, requester, createdAt, beganAt, endedAt } = session
-  const { mode, hertz, duration, incident, to } = ask.settings
+  const { mode, hertz, duration, every, incident, to } = ask.settings
+  const series = seriesOf(ask.settings)
   const href = `/v1/captures/${id}`
   const receipt = state.name === 'finished' ? state.receipt : undefined
   return {
@@ -22,6 +24,7 @@ export function viewOf(session: Session, live?: unknown): CaptureView {
       mode,
       hertz,
       seconds: duration / 1000,
+      ...(series !== undefined && { windows: windowsOf(series, every) }),
       to,
       ...(incident !== undefined && { incident }),
     },
@@ -37,4 +40,11 @@ export function viewOf(session: Session, live?: unknown): CaptureView {
     ...(receipt !== undefined && { receipt }),
     ...(state.name === 'failed' && { problem: bodyOf(state.problem) }),
   }
+}
+
+/** As it could be asked for. */
+function windowsOf({ offsetsMs, isOpen }: Series, every: number | undefined) {
+  return isOpen
+    ? ({ every: every! / 1000, until: 'stopped' } as const)
+    : offsetsMs.map(ms => ms / 1000)
 }

@@ -3,7 +3,26 @@
 
 import { z } from 'zod'
 import { callGraphs, formats, modes, tools } from '../config.ts'
+import { maxWindows } from '../config-windows.ts'
 import { errorKinds } from '../errors.ts'
+
+const seriesSeconds = z.number().min(0).max(86_400)
+
+/** A series: the same process, captured several times. */
+const windowsAsk = z
+  .union(
+    [
+      z.number().int().min(1).max(maxWindows),
+      z.array(seriesSeconds).min(2).max(maxWindows),
+      z.strictObject({ count: z.number().int().min(1).max(maxWindows), every: seriesSeconds }),
+      z.strictObject({ every: seriesSeconds, until: z.literal('stopped') }),
+    ],
+    'expected a number, a list of seconds, {count, every}, or {every, until: "stopped"}',
+  )
+  .describe(
+    'How many, one after another; or when each begins, in seconds from the ask; or how many and ' +
+      'how often; or how often until it is stopped (DELETE). Each is `seconds` long.',
+  )
 
 /** Digits for seconds, as in `record --duration`; the limits are those of config.ts, which checks again. */
 export const captureAsk = z
@@ -20,6 +39,7 @@ export const captureAsk = z
     native: z.boolean().optional(),
     stat: z.boolean().optional(),
     pause: z.boolean().optional(),
+    windows: windowsAsk.optional(),
     incident: z.string().min(1).max(100).optional(),
     formats: z.array(z.enum(formats)).min(1).max(formats.length).optional(),
     to: z
@@ -73,6 +93,7 @@ export const captureView = z
       mode: z.enum(modes),
       hertz: z.number(),
       seconds: z.number(),
+      windows: windowsAsk.optional(),
       incident: z.string().optional(),
       to: z.string(),
     }),

@@ -49,10 +49,36 @@ const pieceLength = 64 * 1024
  * than a string can be. The lines stand in the order of `LC_ALL=C sort`, so
  * equal profiles print the same bytes.
  */
-export function* printFolded(profile: Profile, column = 0): Generator<Buffer, void, void> {
-  const { names, merged } = mergedByText(profile, column)
+export function printFolded(profile: Profile, column = 0): Generator<Buffer, void, void> {
+  return printColumns(profile, [profile.columns[column]!.self])
+}
+
+/**
+ * Prints two columns as difffolded.pl does, `stack before after`, for whatever draws differences.
+ * A column that is not there is one of zeros.
+ */
+export function printFoldedDiff(
+  profile: Profile,
+  before: number | undefined,
+  after: number | undefined,
+): Generator<Buffer, void, void> {
+  const nothing = new Float64Array(profile.stacks.length)
+  const selfOf = (column: number | undefined) => {
+    return column === undefined ? nothing : profile.columns[column]!.self
+  }
+  return printColumns(profile, [selfOf(before), selfOf(after)])
+}
+
+function* printColumns(
+  profile: Profile,
+  columns: readonly Float64Array[],
+): Generator<Buffer, void, void> {
+  const { names, merged } = mergedByText(profile, columns)
   const { stacks } = merged
-  const self = merged.columns[0]!.self
+  const weightsOf = (node: number) => {
+    return merged.columns.map(({ self }) => weightText(self[node]!)).join(' ')
+  }
+  const hasWeight = (node: number) => merged.columns.some(({ self }) => self[node] !== 0)
   const { firstRoot, firstChild, nextSibling } = children(merged)
 
   // Depth first. Two siblings' lines can interleave (`a 1`, `a b 1`, `a;c 1`), so a stack's own line and
@@ -67,7 +93,7 @@ export function* printFolded(profile: Profile, column = 0): Generator<Buffer, vo
       levels.pop()
       prefixes.pop()
     } else if (next >= 0) {
-      piece += `${prefix}${names[stacks.frame[next]!]} ${weightText(self[next]!)}\n`
+      piece += `${prefix}${names[stacks.frame[next]!]} ${weightsOf(next)}\n`
       if (piece.length > pieceLength) {
         yield Buffer.from(piece, 'latin1')
         piece = ''
@@ -84,7 +110,7 @@ export function* printFolded(profile: Profile, column = 0): Generator<Buffer, vo
     const lines: { key: string; node: number }[] = []
     for (let node = first; node >= 0; node = nextSibling[node]!) {
       const name = names[stacks.frame[node]!]!
-      if (self[node] !== 0) lines.push({ key: `${name} ${weightText(self[node]!)}`, node })
+      if (hasWeight(node)) lines.push({ key: `${name} ${weightsOf(node)}`, node })
       if (firstChild[node]! >= 0) lines.push({ key: `${name};`, node: ~node })
     }
     return lines.sort((a, b) => (a.key < b.key ? 1 : -1)).map(({ node }) => node)
@@ -92,9 +118,12 @@ export function* printFolded(profile: Profile, column = 0): Generator<Buffer, vo
 }
 
 /** The trie with one node for each path that can be told apart in text. */
-function mergedByText(profile: Profile, column: number): { names: string[]; merged: Profile } {
+function mergedByText(
+  profile: Profile,
+  columns: readonly Float64Array[],
+): { names: string[]; merged: Profile } {
   const builder = new ProfileBuilder()
-  const into = builder.column('merged', 'count')
+  const into = columns.map((_, index) => builder.column(`merged ${index}`, 'count'))
   const names: string[] = []
   const ids = profile.frames.map(frame => {
     const name = safeName(printFrameText(frame))
@@ -103,7 +132,6 @@ function mergedByText(profile: Profile, column: number): { names: string[]; merg
     return id
   })
   const { length, caller, frame } = profile.stacks
-  const self = profile.columns[column]!.self
   const mergedInto = new Int32Array(length)
   for (let node = 0; node < length; node++) {
     const from = caller[node]!
@@ -112,7 +140,7 @@ function mergedByText(profile: Profile, column: number): { names: string[]; merg
       ids[frame[node]!]!,
     )
     mergedInto[node] = stack
-    builder.add(stack, into, self[node]!)
+    for (const [index, self] of columns.entries()) builder.add(stack, into[index]!, self[node]!)
   }
   return { names, merged: builder.build() }
 }

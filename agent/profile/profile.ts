@@ -105,6 +105,8 @@ export interface Column {
   readonly event: string
   readonly unit: Unit
   readonly self: Float64Array
+  /** Of a series: which window it is of, from 1. Without it, the column is of all there is. */
+  readonly window?: number
 }
 
 export interface Profile {

@@ -13,6 +13,7 @@ import type { Profile } from '../profile/profile.ts'
 import { assess, type CaptureFacts } from '../profile/quality.ts'
 import { classify } from '../profile/shape.ts'
 import { printSpeedscope } from '../profile/speedscope.ts'
+import { assessWindows, sumOf, type WindowFacts } from '../profile/windows.ts'
 import { type Artefact, gate, type Passed } from '../redact/gate.ts'
 import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
 import { redact, redactTexts } from '../redact/redact.ts'
@@ -24,6 +25,7 @@ import { viewerScriptSha256 } from '../render/viewer.ts'
 import { type CaptureOutcome, type CaptureRecord, printManifest } from './manifest.ts'
 import { artefactNames } from './place.ts'
 import { keepPrivately } from './private-folder.ts'
+import { type Compared, compareWindows, differencesOf, windowFiles } from './window-files.ts'
 
 /** A capture with its names, before anything was taken out of it. */
 export interface Draft {
@@ -34,6 +36,10 @@ export interface Draft {
   readonly isTargetGone: boolean
   readonly title: string
   readonly subtitle: readonly string[]
+  /** Of a series, or of two profiles that are compared: the profile has a column of each. */
+  readonly windows?: readonly WindowFacts[]
+  /** Then what changed is all that is made. */
+  readonly isComparison?: boolean
 }
 
 export interface Artefacts {
@@ -52,16 +58,22 @@ export interface Artefacts {
 export async function makeArtefacts(
   draft: Draft,
   formats: readonly Format[],
-  settings: Pick<Settings, 'customerIds'>,
+  settings: Pick<Settings, 'customerIds' | 'output'>,
 ): Promise<Artefacts> {
   checkWeights(draft.profile)
   const policy = artefactPolicy(settings)
-  const { outcome, ...printable } = redactDraft(draft, policy)
+  const { outcome, whole, compared, ...printable } = redactDraft(draft, policy)
   const { record } = printable
+  const isComparison = draft.isComparison === true
   const files: Passed[] = []
-  for (const format of formats) {
+  for (const format of isComparison ? [] : formats) {
     const bytes = print(format, printable)
     files.push(await pass({ name: artefactNames[format], bytes, format }, policy, record.id))
+  }
+  // One output file is the sum, or what has changed.
+  const beside = isComparison || settings.output === undefined ? formats : []
+  for (const file of windowFiles(whole, outcome.windows ?? [], compared, beside, isComparison)) {
+    files.push(await pass(file, policy, record.id))
   }
   const manifest = await pass(
     { name: 'manifest.json', bytes: printManifest(record, outcome, files), format: 'manifest' },
@@ -83,14 +95,19 @@ export interface Printable {
   readonly policy: RedactionPolicy
 }
 
+interface Judged {
+  readonly outcome: CaptureOutcome
+  /** Each window as a column, where there are several. */
+  readonly whole: Redacted<Profile>
+  readonly compared: readonly Compared[]
+}
+
 /** Takes out of a draft what is personal, and judges what is left. */
-export function redactDraft(
-  draft: Draft,
-  policy: RedactionPolicy,
-): Printable & { readonly outcome: CaptureOutcome } {
+export function redactDraft(draft: Draft, policy: RedactionPolicy): Printable & Judged {
   const { title, subtitle } = draft
-  const texts = { title, subtitle, record: draft.record }
-  const { profile, texts: safe, tally } = redact(draft.profile, texts, policy)
+  const texts = { title, subtitle, record: draft.record, windows: draft.windows ?? [] }
+  const { profile: whole, texts: safe, tally } = redact(draft.profile, texts, policy)
+  const profile = sumOf(whole)
   // Whatever is made from here on is made of redacted text. It goes through once more all the same:
   // that is what the type of a page says.
   const record = redactTexts(safe.record, policy)
@@ -99,6 +116,9 @@ export function redactDraft(
   const pid = draft.isTargetGone ? undefined : record.target?.pid
   const isCounted = record.counters !== undefined
   const verdict = classify(profile, 0, { pid, runtime, hertz: record.asked.hertz, isCounted })
+  const isComparison = draft.isComparison === true
+  const windows = assessWindows(whole, safe.windows)
+  const compared = compareWindows(whole, windows, policy, isComparison)
   const page = redactTexts<Page>(
     {
       title: safe.title,
@@ -107,12 +127,21 @@ export function redactDraft(
       verdict,
       notes: record.remarks,
       ...(record.counters !== undefined && { counters: record.counters }),
+      ...(draft.windows !== undefined && { windows }),
     },
     policy,
   )
   // As the page has it: a long name that is cut in the middle can look personal where the whole did not.
-  const outcome = { quality: page.quality, verdict: page.verdict, tally }
-  return { profile, page, record, policy, outcome }
+  const outcome = {
+    quality: page.quality,
+    verdict: page.verdict,
+    tally,
+    ...(page.windows !== undefined && {
+      windows: page.windows,
+      differences: differencesOf(compared),
+    }),
+  }
+  return { profile, page, record, policy, outcome, whole, compared }
 }
 
 // What pprof can hold: 292 years of nanoseconds.

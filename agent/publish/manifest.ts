@@ -7,9 +7,11 @@
 import type { Counters } from '../profile/perf-stat.ts'
 import type { Quality } from '../profile/quality.ts'
 import type { Verdict } from '../profile/shape.ts'
+import type { WindowOutcome } from '../profile/windows.ts'
 import type { Passed } from '../redact/gate.ts'
 import type { Tally } from '../redact/redact.ts'
 import type { UsedSource } from '../symbolize/sources.ts'
+import type { Difference } from './window-files.ts'
 
 /** Everything that is known before the files are made. Plain data: it is redacted as it is. */
 export interface CaptureRecord {
@@ -39,6 +41,8 @@ export interface CaptureRecord {
     readonly hertz?: number
     readonly durationMs?: number
     readonly tool?: string
+    /** Of a series: when each window was to begin, counted from the ask; or how often, until it was stopped. */
+    readonly windows?: { readonly offsetsMs?: readonly number[]; readonly everyMs?: number }
   }
   /** UTC. */
   readonly startedAt: string
@@ -58,13 +62,16 @@ export interface CaptureOutcome {
   readonly quality: Quality
   readonly verdict: Verdict
   readonly tally: Tally
+  /** Of a series, and of a comparison. */
+  readonly windows?: readonly WindowOutcome[]
+  readonly differences?: readonly Difference[]
 }
 
 export const manifestVersion = 1
 
 export function printManifest(
   record: CaptureRecord,
-  { quality, verdict, tally }: CaptureOutcome,
+  { quality, verdict, tally, windows, differences }: CaptureOutcome,
   files: readonly Passed[],
 ): Buffer {
   const manifest = {
@@ -72,6 +79,8 @@ export function printManifest(
     ...record,
     quality,
     verdict: { shape: verdict.shape, headline: verdict.headline },
+    ...(windows !== undefined && { windows }),
+    ...(differences !== undefined && { differences }),
     redaction: Object.fromEntries(tally),
     files: files.map(({ name, bytes, sha256 }) => ({ name, bytes: bytes.length, sha256 })),
   }

@@ -7,12 +7,28 @@ import { decodeUtf8, refusal, type Scan } from './gate-scan.ts'
 
 /** Folded stacks: `root;…;leaf count`, one a line. */
 export function scanFolded(bytes: Uint8Array, scan: Scan): void {
+  scanStacks(bytes, scan, 1)
+}
+
+/** The same of two profiles: `root;…;leaf before after`. */
+export function scanFoldedDiff(bytes: Uint8Array, scan: Scan): void {
+  scanStacks(bytes, scan, 2)
+}
+
+function scanStacks(bytes: Uint8Array, scan: Scan, counts: number): void {
   const seams = new Set<string>()
   for (const [index, line] of linesOf(bytes)) {
     const place = (what: string) => () => `line ${index}, ${what}`
-    const space = line.lastIndexOf(' ')
-    if (space < 1 || !/^\d{1,20}(?:\.\d{1,20})?$/.test(line.slice(space + 1))) {
-      throw refusal('it is no stack and count', `line ${index}`)
+    let space = line.length
+    for (let left = counts; left > 0; left--) {
+      const end = space
+      space = end < 1 ? -1 : line.lastIndexOf(' ', end - 1)
+      if (space < 1 || !/^\d{1,20}(?:\.\d{1,20})?$/.test(line.slice(space + 1, end))) {
+        throw refusal(
+          `it is no stack and ${counts === 1 ? 'count' : 'two counts'}`,
+          `line ${index}`,
+        )
+      }
     }
     let before = ''
     for (const [depth, frame] of line.slice(0, space).split(';').entries()) {

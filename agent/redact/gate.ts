@@ -11,7 +11,7 @@ import { scanJson } from './gate-json.ts'
 import { scanPprof } from './gate-pprof.ts'
 import { refusal, type Scan, startScan } from './gate-scan.ts'
 import { scanSvg } from './gate-svg.ts'
-import { scanFolded, scanText } from './gate-text.ts'
+import { scanFolded, scanFoldedDiff, scanText } from './gate-text.ts'
 import type { RedactionPolicy } from './policy.ts'
 
 export type ArtefactFormat =
@@ -21,6 +21,8 @@ export type ArtefactFormat =
   | 'pprof'
   | 'speedscope'
   | 'manifest'
+  | 'diff'
+  | 'folded-diff'
   | 'text'
 
 export interface Artefact {
@@ -86,6 +88,8 @@ const readers: Readonly<
   json: scanJson,
   speedscope: scanJson,
   manifest: scanJson,
+  diff: scanJson,
+  'folded-diff': scanFoldedDiff,
   pprof: scanPprof,
   text: scanText,
 }

@@ -7,6 +7,7 @@ import type { FrameKind, Profile } from '../profile/profile.ts'
 import type { Level, Quality } from '../profile/quality.ts'
 import type { Shape, Verdict } from '../profile/shape.ts'
 import { otherEvents } from '../profile/width.ts'
+import type { WindowOutcome } from '../profile/windows.ts'
 import type { Layout, LayoutLimits } from './layout.ts'
 import { cutLong } from './svg-text.ts'
 
@@ -21,6 +22,8 @@ export interface Page {
   readonly notes?: readonly string[]
   /** Of `perf stat` beside the capture. */
   readonly counters?: Counters
+  /** Of a series, of which the picture is the sum. */
+  readonly windows?: readonly WindowOutcome[]
   /** Index of the column that is the width; the first one if not said. */
   readonly column?: number
   readonly limits?: Partial<LayoutLimits>
@@ -105,7 +108,22 @@ export function footnotes(profile: Profile, page: Page, layout: Layout): string[
   for (const [what, count] of profile.loss) {
     lines.push(`Not in the picture: ${formatCount(count)} samples ${what}.`)
   }
+  for (const window of page.windows ?? []) {
+    lines.push(`In the picture: ${describeWindow(window)}.`)
+  }
   return [...lines, ...profile.notes, ...(page.notes ?? [])]
+}
+
+/** `window 2, 18:01:05 UTC, 5.0 s, 4.95 s of cpu-clock, trusted` */
+export function describeWindow(outcome: WindowOutcome): string {
+  const { window, name, startedAt, durationMs, weight, unit, quality } = outcome
+  return [
+    name ?? `window ${window}`,
+    ...(startedAt === undefined ? [] : [`${startedAt.slice(11, 19)} UTC`]),
+    ...(durationMs === undefined ? [] : [`${(durationMs / 1000).toFixed(1)} s`]),
+    roundWeight(weight, unit),
+    quality.level,
+  ].join(', ')
 }
 
 /** Widths of frames that are not drawn are tiny, so two significant digits rather than two decimals. */

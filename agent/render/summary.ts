@@ -9,6 +9,7 @@ import type { Counters } from '../profile/perf-stat.ts'
 import type { Profile, Unit } from '../profile/profile.ts'
 import type { Quality } from '../profile/quality.ts'
 import type { Verdict } from '../profile/shape.ts'
+import type { WindowOutcome } from '../profile/windows.ts'
 import type { Redacted } from '../redact/redacted.ts'
 import { type LeftOut, layOut } from './layout.ts'
 import { type Page, type TopFunction, topFunctions } from './page.ts'
@@ -37,6 +38,8 @@ export interface Summary {
   readonly unnamedByReason: Quality['unknownByReason']
   readonly lost: readonly { readonly what: string; readonly samples: number }[]
   readonly counters?: Counters
+  /** Of a series: each by itself. All else here is of their sum. */
+  readonly windows?: readonly WindowOutcome[]
   readonly notes: readonly string[]
   /** What the picture made of the same page does not show. */
   readonly leftOut: LeftOut
@@ -70,6 +73,7 @@ export function summarize(
     unnamedByReason: page.quality.unknownByReason,
     lost: [...profile.loss].map(([what, samples]) => ({ what, samples })),
     ...(page.counters !== undefined && { counters: page.counters }),
+    ...(page.windows !== undefined && { windows: page.windows }),
     notes: [...profile.notes, ...(page.notes ?? [])],
     leftOut: layOut(profile, width, page.limits).leftOut,
   }

@@ -76,6 +76,8 @@ const spoilt: readonly (readonly [
 ])[] = [
   ['a frame', 'folded', value => folded.replace('parse', `parse ${value}`)],
   ['a root', 'folded', value => `${value};main 1\n${folded}`],
+  ['a frame of a diff', 'folded-diff', value => `main;pay ${value} 1 2\n`],
+  ['a function of a diff', 'diff', value => JSON.stringify({ bySelf: [{ name: value }] })],
   ['a line', 'text', value => `Published.\n${value}\n`],
   ['a string', 'json', value => JSON.stringify({ a: [{ b: value }] })],
   ['a key', 'json', value => JSON.stringify({ a: { [value]: 1 } })],
@@ -168,6 +170,24 @@ describe('folded', () => {
     '%j is refused',
     line => {
       refusalOf(() => pass(`${line}\n`, 'folded'))
+    },
+  )
+})
+
+describe('folded with two counts', () => {
+  test('passes, whatever its counts are', () => {
+    pass('main 9876543210 0\nmain;a b 0 4111111111111111.5\n', 'folded-diff')
+  })
+
+  test('is looked at frame by frame, and between them', () => {
+    refusalOf(() => pass('main;pay 9876543210 1 2\n', 'folded-diff'))
+    refusalOf(() => pass('main;handle98765;43210 1 2\n', 'folded-diff'))
+  })
+
+  test.for(['main', 'main 1', 'main 1 x', 'main x 1', ' 1 2', '1 2', 'main 1 -2', 'main 1  2'])(
+    '%j is refused',
+    line => {
+      refusalOf(() => pass(`${line}\n`, 'folded-diff'))
     },
   )
 })

@@ -1,0 +1,112 @@
+// Several windows of one process as columns of one model.
+//
+// The trie holds every stack that any of them has. The first columns are the sums,
+// by event and unit, so whoever draws column 0 draws all the windows together; then
+// come those of each window, which carry its number.
+
+import type { Counters } from './perf-stat.ts'
+import { type Column, noCaller, type Profile, ProfileBuilder, type Unit } from './profile.ts'
+import { assess, type CaptureFacts, type Quality } from './quality.ts'
+
+/** What is known of a window before it is judged. Plain data: it is redacted as it is. */
+export interface WindowRecord {
+  /** From 1, in the order of time: a window that gave nothing has its number too. */
+  readonly window: number
+  /** Of a profile that was read: its file. */
+  readonly name?: string
+  /** UTC. */
+  readonly startedAt?: string
+  readonly durationMs?: number
+  readonly cpuSeconds?: number
+  readonly counters?: Counters
+  readonly remarks: readonly string[]
+}
+
+/** And after. */
+export interface WindowOutcome extends WindowRecord {
+  /** Of the column that is the width. */
+  readonly weight: number
+  readonly unit: Unit
+  readonly samples?: number
+  readonly quality: Quality
+}
+
+export interface WindowFacts {
+  readonly record: WindowRecord
+  readonly facts: CaptureFacts
+  /** Of this window alone. */
+  readonly loss: ReadonlyMap<string, number>
+}
+
+/** Names must be there already: a frame that is only an address is like no other. */
+export function mergeWindows(
+  windows: readonly { readonly window: number; readonly profile: Profile }[],
+): Profile {
+  const builder = new ProfileBuilder()
+  const moves = windows.map(({ profile }) => addTo(builder, profile))
+  const sum = builder.build()
+  const own = windows.flatMap(({ window, profile }, at) =>
+    profile.columns.map(({ event, unit, self }): Column => {
+      const moved = new Float64Array(sum.stacks.length)
+      for (const [stack, weight] of self.entries()) moved[moves[at]![stack]!]! += weight
+      return { event, unit, self: moved, window }
+    }),
+  )
+  return { ...sum, columns: [...sum.columns, ...own] }
+}
+
+/** @returns where each of its stacks went */
+function addTo(builder: ProfileBuilder, profile: Profile): Int32Array {
+  const frames = profile.frames.map(frame => builder.frame(frame))
+  const { length, caller, frame } = profile.stacks
+  const moved = new Int32Array(length)
+  for (let stack = 0; stack < length; stack++) {
+    const above = caller[stack] === noCaller ? noCaller : moved[caller[stack]!]!
+    moved[stack] = builder.stack(above, frames[frame[stack]!]!)
+  }
+  for (const { event, unit, self } of profile.columns) {
+    const column = builder.column(event, unit)
+    for (const [stack, weight] of self.entries()) {
+      if (weight !== 0) builder.add(moved[stack]!, column, weight)
+    }
+  }
+  for (const [what, count] of profile.loss) builder.lose(what, count)
+  for (const note of profile.notes) builder.note(note)
+  return moved
+}
+
+/** All windows together: what is drawn. */
+export function sumOf<P extends Profile>(profile: P): P {
+  return { ...profile, columns: profile.columns.filter(({ window }) => window === undefined) }
+}
+
+/** The column that a window is drawn and compared by; undefined where it has nothing of that event. */
+export function columnOf({ columns }: Profile, window: number): number | undefined {
+  const { event, unit } = columns[0]!
+  const found = columns.findIndex(each => {
+    return each.window === window && each.event === event && each.unit === unit
+  })
+  return found < 0 ? undefined : found
+}
+
+/** Each window with a quality of its own. */
+export function assessWindows(
+  profile: Profile,
+  windows: readonly WindowFacts[],
+): readonly WindowOutcome[] {
+  return windows.map(({ record, facts, loss }) => {
+    const column = columnOf(profile, record.window)
+    const own = profile.columns.filter(({ window }) => window === record.window)
+    const first = column === undefined ? nothingOf(profile) : profile.columns[column]!
+    const columns = [first, ...own.filter(each => each !== first)]
+    const quality = assess({ ...profile, loss, columns }, facts)
+    const weight = first.self.reduce((sum, self) => sum + self, 0)
+    const { samples } = quality
+    const { unit } = first
+    return { ...record, weight, unit, ...(samples !== undefined && { samples }), quality }
+  })
+}
+
+function nothingOf({ columns, stacks }: Profile): Column {
+  return { ...columns[0]!, self: new Float64Array(stacks.length) }
+}
