@@ -8,6 +8,7 @@
 import type { CaptureSignals, Progress } from './capture/capture.ts'
 import { openRawFile, type RawFile } from './capture/keep-raw.ts'
 import { askKernel } from './capture/probe.ts'
+import type { Recorder } from './capture/recorder.ts'
 import type { Format, Settings } from './config.ts'
 import { seriesOf } from './config-windows.ts'
 import { ProfilerError } from './errors.ts'
@@ -19,7 +20,13 @@ import type { Live } from './publish/live.ts'
 import type { Receipt } from './publish/receipt.ts'
 import { fingerprint } from './runtimes/index.ts'
 import type { CaptureDescription } from './runtimes/runtime.ts'
-import { type CapturedSeries, captureSeries, type SeriesAsk } from './symbolize/capture-series.ts'
+import {
+  type CapturedSeries,
+  type CapturedWindow,
+  captureSeries,
+  following,
+  type SeriesAsk,
+} from './symbolize/capture-series.ts'
 import { type Beside, captureNamed, type NamedCapture } from './symbolize/named-capture.ts'
 import { openWatch, type Watch } from './symbolize/watch.ts'
 import { withFacts } from './target/facts.ts'
@@ -45,6 +52,8 @@ export interface SessionContext {
   readonly keepIn: string
   /** And nowhere else. */
   readonly isKeptOnly: boolean
+  /** The flight recorder on this target, if one runs: its minutes become the first windows. */
+  readonly recorder: Recorder | undefined
   /** Waits until what the capture needs for itself alone is free. */
   turn(exclusive: readonly string[]): Promise<void>
 }
@@ -69,7 +78,8 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   }
   const watch = ask.onLive && openWatch()
   const countWith = settings.stat ? planned.perf : undefined
-  const [captured, { publishDraft }, live] = await Promise.all([
+  const before = await recordedBefore(ask, planned.perf, progress)
+  const [asked, { publishDraft }, live] = await Promise.all([
     keepingRaw(ask, progress, raw =>
       captureOnceOrAgain(ask, planned.captures, { countWith, watch, raw }, progress),
     ),
@@ -79,6 +89,7 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   ])
 
   progress.state('publishing', 'Redacting, drawing, publishing')
+  const captured = before.length === 0 ? asked : following(before, asked, startedAt)
   const [draft, endedMs] =
     'windows' in captured
       ? [describeSeries(captured, context), captured.endedMs]
@@ -100,6 +111,20 @@ function captureOnceOrAgain(
   const series = seriesOf(settings)
   if (series === undefined) return capture(captures, progress)
   return captureSeries({ series, captures, target, signals, capture }, progress)
+}
+
+/** Nobody asked for them: what is wrong with them costs them, not the capture. */
+async function recordedBefore(
+  { settings, session }: RecordAsk,
+  perf: string | undefined,
+  progress: Progress,
+): Promise<CapturedWindow[]> {
+  if (session?.recorder === undefined || settings.mode !== 'cpu' || perf === undefined) return []
+  const { recordedWindows } = await import('./symbolize/recorded.ts')
+  return recordedWindows(session.recorder, perf).catch(error => {
+    progress.state('recorder', `The flight recorder gave nothing: ${(error as Error).message}`)
+    return []
+  })
 }
 
 /** What was discarded is not kept; of what failed, the bytes may say why. */

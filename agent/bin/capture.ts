@@ -47,7 +47,8 @@ let leave = (_result: CaptureResult): void => process.exit(1)
 // What is not caught is a result too.
 process.on('uncaughtException', error => leave({ problem: problemOf(error) }))
 
-async function run({ ask, id, requester, folder, version }: Extract<ToChild, { ask: unknown }>) {
+async function run(start: Extract<ToChild, { ask: unknown }>) {
+  const { ask, id, requester, folder, version, recorder } = start
   const { settings } = ask
   // What is said goes to whoever may look: the name of a process, of a file or of a host may be in it.
   const policy = redactionPolicy({ customerIds: settings.customerIds })
@@ -70,6 +71,7 @@ async function run({ ask, id, requester, folder, version }: Extract<ToChild, { a
     requester,
     keepIn: `${folder}/artefacts`,
     isKeptOnly: ask.isKeptOnly === true,
+    recorder,
     turn: async (exclusive: readonly string[]) => {
       tell({ planned: { exclusive } })
       await turn.promise

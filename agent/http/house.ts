@@ -10,10 +10,12 @@
 import fs from 'node:fs'
 import type { Socket } from 'node:net'
 import os from 'node:os'
+import type { Recorder } from '../capture/recorder.ts'
 import { log } from '../log.ts'
 import { type Session, Sessions } from '../session/sessions.ts'
 import { isOver, problemOf } from '../session/state.ts'
 import { openStore } from '../session/store.ts'
+import type { Target } from '../target/find.ts'
 import { captureSlots, readLimits } from '../target/limits.ts'
 import { version } from '../version.ts'
 import { doorkeeper } from './authorize.ts'
@@ -84,7 +86,7 @@ const limits = {
   maxDiskBytes: settings.maxDisk * 1e6,
   budget: { maxBytes: settings.maxMemory * 1e6, maxCpuShare: settings.maxCpu / 100 },
 }
-const sessions = new Sessions(store, limits, { changed, live }, version())
+const sessions = new Sessions(store, limits, { changed, live, recorderOf }, version())
 const token = fs.readFileSync(tokenFile, 'utf8').trim()
 const house: House = {
   settings,
@@ -127,6 +129,11 @@ function changed(session: Session): void {
 function live(session: Session, view: unknown): void {
   lives.set(session.id, view)
   hub.send(session.id, 'live', view)
+}
+
+function recorderOf({ pid, startTicks }: Target): Recorder | undefined {
+  const isSame = recorder?.target.pid === pid && recorder.target.startTicks === startTicks
+  return isSame ? recorder : undefined
 }
 
 function countEnd({ state, id, requester }: Session): void {

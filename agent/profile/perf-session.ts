@@ -49,6 +49,8 @@ export interface PerfDataOptions {
   readonly unwinder?: UserUnwinder
   /** Default: `thread`. */
   readonly rootFrame?: RootFrame
+  /** Of all samples, those of this time, on perf's clock: the end is not in it. */
+  readonly between?: Window
 }
 
 export class Session {
@@ -63,6 +65,7 @@ export class Session {
   #waiting: Waiting | undefined
   readonly #unwinding: Unwinding | undefined
   readonly #later = new Later()
+  readonly #between: Window | undefined
   readonly #shape: SampleShape = { depth: 0, userDepth: 0 }
   readonly #clock = new Clock()
   readonly #counts = noCounts()
@@ -73,7 +76,8 @@ export class Session {
   constructor(builder: ProfileBuilder, options: PerfDataOptions) {
     this.#builder = builder
     this.#modules = new Modules(options.onModule ?? (() => {}))
-    const { rootFrame = 'thread', onUse = () => {}, mapped = [], unwinder } = options
+    const { rootFrame = 'thread', onUse = () => {}, mapped = [], unwinder, between } = options
+    this.#between = between
     this.#unwinding = unwinder && new Unwinding(unwinder)
     this.#stacks = new Stacks(builder, this.#modules, rootFrame, onUse)
     for (const record of mapped) {
@@ -211,17 +215,24 @@ export class Session {
       this.#counts.malformedSamples++
       return
     }
+    const time = format.time < 0 ? noTime : this.#clock.at(words, start + format.time)
+    if (!this.#isWanted(time)) return
     if (shape.depth >= attr.maxStack) this.#counts.truncatedStacks++
     if (shape.userDepth > 0) this.#counts.userStacks++
     this.#counts.userFrames += shape.userDepth
     if (shape.userDepth === 1 && !isUnwound) this.#counts.oneFrameUserStacks++
-    const time = format.time < 0 ? noTime : this.#clock.at(words, start + format.time)
     if (time === noTime) {
       this.#order.pass()
       return
     }
     this.#clock.sampled(time)
     this.#order.add(time)
+  }
+
+  #isWanted(time: number): boolean {
+    if (this.#between === undefined) return true
+    const atNs = this.#clock.baseNs + time
+    return time !== noTime && atNs >= this.#between.startNs && atNs < this.#between.endNs
   }
 
   /** What maps, names, starts and ends. False if the record is none of those. */

@@ -19,7 +19,8 @@ export function describeSeries(series: CapturedSeries, context: CaptureContext):
   )
   const first = drafts.get(used[0]!.window)!
   const records = [...drafts.values()].map(({ record }) => record)
-  const { counters: _, ...record } = first.record
+  const { counters: _, cpuSeconds: __, ...record } = first.record
+  const cpuSeconds = sum(records, each => each.cpuSeconds)
   const windows = series.windows.map((each): WindowFacts => windowOf(each, drafts, first))
   return {
     profile: mergeWindows(used.map(({ window, captured: { profile } }) => ({ window, profile }))),
@@ -27,11 +28,11 @@ export function describeSeries(series: CapturedSeries, context: CaptureContext):
       ...record,
       asked: {
         ...record.asked,
-        windows: describeAsked(seriesOf(context.settings)!, context.settings),
+        windows: describeAsked(seriesOf(context.settings) ?? once, context.settings),
       },
       startedAt: used[0]!.startedAt.toISOString(),
       durationMs: sum(records, ({ durationMs }) => durationMs)!,
-      cpuSeconds: Math.round(sum(records, ({ cpuSeconds }) => cpuSeconds)! * 1000) / 1000,
+      ...(cpuSeconds !== undefined && { cpuSeconds: Math.round(cpuSeconds * 1000) / 1000 }),
       remarks: [...context.remarks, ...series.remarks, ...remarksOf(windows)],
       symbols: [
         ...new Map(
@@ -46,6 +47,9 @@ export function describeSeries(series: CapturedSeries, context: CaptureContext):
     windows,
   }
 }
+
+/** One window was asked for; those before it were recorded. */
+const once: Series = { offsetsMs: [0], isOpen: false }
 
 /** As the manifest has it: when each was to begin, or how often. */
 function describeAsked({ offsetsMs, isOpen }: Series, { every }: Settings) {

@@ -71,7 +71,7 @@ export function describeCapture(captured: Glance, context: CaptureContext): Draf
     },
     startedAt: startedAt.toISOString(),
     durationMs,
-    cpuSeconds: Math.round(cpuSeconds * 1000) / 1000,
+    ...(cpuSeconds !== undefined && { cpuSeconds: Math.round(cpuSeconds * 1000) / 1000 }),
     ...(description.tool === 'perf' && { unwinding: unwindingOf(perf) }),
     ...(counters !== undefined && { counters }),
     remarks: [...context.remarks, ...captured.remarks, ...noCounters(settings, counters)],
@@ -90,7 +90,7 @@ export function describeCapture(captured: Glance, context: CaptureContext): Draf
       `${record.incident} · ${record.startedAt.slice(0, 19).replace('T', ' ')} UTC`,
       `${(durationMs / 1000).toFixed(1)} s ${howOften(captured)} · ${tool} ${captured.toolVersion}` +
         `${record.unwinding === undefined ? '' : `, ${record.unwinding}`} · ` +
-        `${cpuSeconds.toFixed(2)} CPU-seconds` +
+        (cpuSeconds === undefined ? 'CPU time unknown' : `${cpuSeconds.toFixed(2)} CPU-seconds`) +
         (perf === undefined || perf.processes.length < 2
           ? ''
           : ` · ${perf.processes.length} processes`),

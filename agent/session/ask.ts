@@ -1,5 +1,6 @@
 // What a session is asked for: already checked, and with a target that was chosen.
 
+import type { Recorder } from '../capture/recorder.ts'
 import type { Format, Settings } from '../config.ts'
 import type { Target } from '../target/find.ts'
 import type { CaptureResult } from './state.ts'
@@ -27,6 +28,8 @@ export type ToChild =
       /** The folder where its files and its result are kept. */
       readonly folder: string
       readonly version: string
+      /** The one that runs on this target. */
+      readonly recorder: Recorder | undefined
     }
   /** What it holds for itself alone is free. */
   | { readonly turn: true }

@@ -7,10 +7,12 @@
 // Every change is on the disk before it is told.
 
 import { createHash } from 'node:crypto'
+import type { Recorder } from '../capture/recorder.ts'
 import { ProfilerError } from '../errors.ts'
 import { log } from '../log.ts'
 import { newCaptureId, subjectOf } from '../publish/place.ts'
 import { attempted } from '../target/candidates.ts'
+import type { Target } from '../target/find.ts'
 import { readStat } from '../target/procfs.ts'
 import type { FromChild, Identity, SessionAsk, ToChild } from './ask.ts'
 import { type Budget, watchBudget } from './budget.ts'
@@ -54,6 +56,8 @@ export interface SessionEvents {
   changed(session: Session): void
   /** What its capture shows so far: redacted. */
   live(session: Session, view: unknown): void
+  /** The flight recorder on this target, if one runs. */
+  recorderOf(target: Target): Recorder | undefined
 }
 
 interface Running {
@@ -243,7 +247,8 @@ export class Sessions {
     })
     const { ask, requester } = this.get(id)
     const folder = this.#store.folderOf(id)
-    send(child, { ask, id, requester, folder, version: this.#version })
+    const recorder = this.#events.recorderOf(ask.target)
+    send(child, { ask, id, requester, folder, version: this.#version, recorder })
   }
 
   #hear(id: string, running: Running, message: FromChild): void {

@@ -92,6 +92,25 @@ export async function captureSeries(ask: SeriesAsk, progress: Progress): Promise
   throw firstError ?? new ProfilerError('SP_CANCELLED', `${remarks.join(' ')} Nothing was sampled`)
 }
 
+/** What was captured, after windows that were there before: their numbers go on. */
+export function following(
+  before: readonly CapturedWindow[],
+  asked: NamedCapture | CapturedSeries,
+  startedAt: Date,
+): CapturedSeries {
+  if ('windows' in asked) {
+    const after = asked.windows.map(each => ({ ...each, window: each.window + before.length }))
+    return { ...asked, windows: [...before, ...after] }
+  }
+  const { end } = asked
+  return {
+    windows: [...before, { window: before.length + 1, startedAt, captured: asked }],
+    remarks: [],
+    isTargetGone: end.endedByItself,
+    endedMs: end.endedMs,
+  }
+}
+
 /** Until it is time, or there is nothing more to wait for. */
 async function waitUntil(
   atMs: number,

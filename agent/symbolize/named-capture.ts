@@ -40,8 +40,8 @@ export interface NamedCapture {
   readonly perf: PerfDataSummary | undefined
   readonly trace: NettraceSummary | undefined
   readonly end: CaptureEnd
-  /** Of the target, while it was sampled. */
-  readonly cpuSeconds: number
+  /** Of the target, while it was sampled; undefined where nobody metered it. */
+  readonly cpuSeconds: number | undefined
   readonly symbols: readonly UsedSource[]
   /** Where they were asked for. */
   readonly counters?: Counters

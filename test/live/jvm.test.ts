@@ -216,7 +216,7 @@ describeWith(needed, 'the driver of async-profiler', () => {
     const signals = { stop: never, discard: never }
     const progress = { state: () => {}, tick: () => {} }
     const { profile, cpuSeconds } = await captureNamed([timer!], targetOf(pid), signals, progress)
-    const hertz = weightOf(profile) / cpuSeconds
+    const hertz = weightOf(profile) / cpuSeconds!
     expect(hertz).toBeGreaterThan(timer!.hertz * 0.75)
     expect(hertz).toBeLessThan(timer!.hertz * 1.25)
     expect(leftIn(pid)).toEqual([])
