@@ -23,12 +23,15 @@ export function showLive({ live: file, json, force }: Settings, terminal: Termin
   const isSeen = terminal.isLive || json
   const line = lines(terminal)
   let shown: Live | undefined
+  let isOver = false
   const timers: NodeJS.Timeout[] = []
   const picture = file === undefined ? undefined : pictureFile(file, force, terminal)
   return {
     onLive:
       isSeen || picture !== undefined
         ? live => {
+            // A capture that fails at once is over before there is anything to look with.
+            if (isOver) return
             shown = live
             if (isSeen) timers.push(every(lineEveryMs, () => line(live)))
             if (picture !== undefined) timers.push(every(pictureEveryMs, () => picture(live)))
@@ -41,6 +44,7 @@ export function showLive({ live: file, json, force }: Settings, terminal: Termin
       if (shown !== undefined) await picture?.(shown)
     },
     stop() {
+      isOver = true
       for (const timer of timers) clearInterval(timer)
     },
   }
