@@ -12,15 +12,25 @@ static uint64_t now(void) {
 
 static volatile uint64_t sink;
 
-// On its own, so that there is a caller to be found.
 __attribute__((noinline)) static void work(void) {
   // Some 10 ms: at 999 Hz ten samples fall into each, at 99 Hz one.
   for (uint64_t i = 0; i < 5000000; i++) sink += i;
 }
 
+// A stack as deep as those of a program: one of two functions looks as if the callers were missing.
+__attribute__((noinline)) static void handle(void) {
+  work();
+  __asm__ volatile("");
+}
+
+__attribute__((noinline)) static void serve(void) {
+  handle();
+  __asm__ volatile("");
+}
+
 int main(void) {
   for (uint64_t began = now();;) {
-    work();
+    serve();
     uint64_t ended = now();
     printf("%.1f\n", (double)(ended - began) / 1000);
     fflush(stdout);

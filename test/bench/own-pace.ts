@@ -60,7 +60,10 @@ function look(pid: number): Look {
   return { atMs: performance.now(), threads }
 }
 
-/** Of the threads that did the work: what helps a runtime along waits beside it. */
+/**
+ * Of the threads that did the work: what helps a runtime along waits beside it. Go hands the work from one
+ * thread to another, so a small part of it is enough.
+ */
 function waitedMs(looks: readonly Look[], fromMs: number, toMs: number): number {
   const first = looks.findLast(({ atMs }) => atMs <= fromMs)
   const last = looks.find(({ atMs }) => atMs >= toMs)
@@ -72,7 +75,7 @@ function waitedMs(looks: readonly Look[], fromMs: number, toMs: number): number 
     return { ran: now.ran - before.ran, waited: now.waited - before.waited }
   })
   const waited = threads
-    .filter(thread => thread.ran > 0.2 * ran)
+    .filter(thread => thread.ran > 0.05 * ran)
     .reduce((sum, thread) => sum + thread.waited, 0)
   // The looks lie a little outside.
   return ((waited / 1e6) * (toMs - fromMs)) / (last.atMs - first.atMs)

@@ -31,7 +31,7 @@ const settleMs = 50
 const folder = scratchFolder()
 const apps = path.join(import.meta.dirname, '../apps')
 // Should we be killed, it ends by itself.
-const lifetime = '60'
+const lifetime = '120'
 
 interface Program {
   readonly name: string
