@@ -70,6 +70,8 @@ const mostListed = 20
 // A longer name is arguments, or an attack.
 const mostName = 512
 const clearErrors = 3
+// Where chance is not known, less is not worth a headline.
+const leastTold = 0.01
 
 export function diffColumns(profile: Profile, before: Side, after: Side): ProfileDiff {
   const { event, unit } = profile.columns[0]!
@@ -173,8 +175,11 @@ function headlineOf(before: SideOut, after: SideOut, bySelf: readonly FunctionCh
       ? 'Both are empty.'
       : `${empty.name} is empty: nothing to compare ${full.name} with.`
   }
-  const clear = bySelf.filter(({ self }) => self.isClear !== false).slice(0, 3)
-  if (clear.length === 0) return 'No function has changed its share by more than chance.'
+  const clear = bySelf
+    .filter(({ self }) => self.isClear ?? Math.abs(self.change) >= leastTold)
+    .slice(0, 3)
+  if (clear.length === 0)
+    return `No function has changed its share by more than ${before.samples && after.samples ? 'chance' : '1 %'}.`
   const words = clear.map(
     ({ name, self }) =>
       `${name.length > 60 ? `${name.slice(0, 59)}…` : name} ` +

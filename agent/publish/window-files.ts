@@ -105,11 +105,16 @@ function pairsOf(windows: readonly WindowOutcome[]): [WindowOutcome, WindowOutco
   )
 }
 
-function sideOf(profile: Profile, { window, name, durationMs, samples }: WindowOutcome): Side {
+function sideOf(
+  profile: Profile,
+  { window, name, durationMs, samples, quality }: WindowOutcome,
+): Side {
+  // Waits are timed, not sampled: what is counted there says nothing about chance.
+  const isSampled = samples !== undefined && quality.accounted === undefined
   return {
     name: name ?? `window ${window}`,
     column: columnOf(profile, window),
     ...(durationMs !== undefined && { seconds: durationMs / 1000 }),
-    ...(samples !== undefined && { samples }),
+    ...(isSampled && { samples }),
   }
 }

@@ -71,7 +71,10 @@ export async function captureSeries(ask: SeriesAsk, progress: Progress): Promise
       firstError ??= error
       // What cannot be captured at all is told now, not after the last window.
       if (windows.length === 0 && error.code !== 'SP_NO_SAMPLES') throw error
-      windows.push({ window, startedAt, captured: undefined, failure: error.message })
+      // A window that was cut off before it gave anything is none.
+      if (!signals.stop.aborted && isRunning(target)) {
+        windows.push({ window, startedAt, captured: undefined, failure: error.message })
+      }
     }
     const isLast = window === offsetsMs.length
     if (signals.stop.aborted) {

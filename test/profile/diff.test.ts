@@ -74,7 +74,7 @@ describe('a difference', () => {
     const profile = await windowsOf('main;a 100\nmain;b 300\n', 'main;a 1000\nmain;b 3000\n')
     const { bySelf, byTotal, gone, appeared, headline } = diffColumns(profile, ...sidesOf(profile))
     expect([bySelf, byTotal, gone.count, appeared.count]).toEqual([[], [], 0, 0])
-    expect(headline).toBe('No function has changed its share by more than chance.')
+    expect(headline).toBe('No function has changed its share by more than 1 %.')
   })
 
   test('says by how much, by itself and with what it calls, and how much a second', async () => {
