@@ -194,6 +194,7 @@ function shown(terminal: Terminal) {
       // Between the windows of a series nothing is sampled.
       const isSampling = state === 'capturing' && message.includes('Sampling')
       sampling = isSampling ? { sinceMs: performance.now(), seconds } : undefined
+      seen = undefined
       terminal.state(state, message)
     },
     live(view: LiveView) {

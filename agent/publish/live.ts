@@ -16,7 +16,7 @@ import { redact, redactTexts } from '../redact/redact.ts'
 import type { Redacted } from '../redact/redacted.ts'
 import { renderSvg } from '../render/svg.ts'
 import { cutLong } from '../render/svg-text.ts'
-import type { Glance, Watch } from '../symbolize/watch.ts'
+import type { Glance, Sampling, Watch } from '../symbolize/watch.ts'
 import { artefactPolicy, type Draft, redactDraft } from './artefacts.ts'
 import { type CaptureContext, describeCapture } from './describe.ts'
 import { artefactNames } from './place.ts'
@@ -59,10 +59,14 @@ export function openLive(watch: Watch, context: CaptureContext): Live {
   let finished: Draft | undefined
   /** What was seen last: between the sampling and the finished capture nothing else is there. */
   let last: Draft | undefined
+  let looked: Sampling | undefined
   let known: Omit<LiveView, 'isSampling' | 'quality' | 'top'> | undefined
 
   const draftNow = paced(async () => {
-    const glance = watch.sampling?.look()
+    const { sampling } = watch
+    // Of the window before this one, or of a tool that failed, nothing is shown any more.
+    if (sampling !== undefined && sampling !== looked) [looked, last] = [sampling, undefined]
+    const glance = sampling?.look()
     if (glance !== undefined) last = describeGlance(glance, context)
     return last
   })

@@ -121,6 +121,16 @@ describe('a view', () => {
     watch.show(undefined)
     expect(await live.view()).toMatchObject({ isSampling: false, top: [{ name: 'hot' }] })
   })
+
+  test('of the next window shows nothing of the one before', async () => {
+    const { watch, live } = opened()
+    show(watch, profileOf({ hot: 5 }))
+    expect((await live.view())!.top).toHaveLength(1)
+    watch.show(undefined)
+    watch.show({ description, beganMs: 0, look: () => undefined })
+    // It rests after each look.
+    await expect.poll(async () => (await live.view())!.top, { timeout: 20_000 }).toEqual([])
+  })
 })
 
 describe('a picture', () => {
