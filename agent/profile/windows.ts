@@ -48,7 +48,8 @@ export function mergeWindows(
   const own = windows.flatMap(({ window, profile }, at) =>
     profile.columns.map(({ event, unit, self }): Column => {
       const moved = new Float64Array(sum.stacks.length)
-      for (const [stack, weight] of self.entries()) moved[moves[at]![stack]!]! += weight
+      const move = moves[at]!
+      for (let stack = 0; stack < self.length; stack++) moved[move[stack]!]! += self[stack]!
       return { event, unit, self: moved, window }
     }),
   )
@@ -66,8 +67,8 @@ function addTo(builder: ProfileBuilder, profile: Profile): Int32Array {
   }
   for (const { event, unit, self } of profile.columns) {
     const column = builder.column(event, unit)
-    for (const [stack, weight] of self.entries()) {
-      if (weight !== 0) builder.add(moved[stack]!, column, weight)
+    for (let stack = 0; stack < length; stack++) {
+      if (self[stack] !== 0) builder.add(moved[stack]!, column, self[stack]!)
     }
   }
   for (const [what, count] of profile.loss) builder.lose(what, count)

@@ -69,12 +69,14 @@ describe('windows as columns', () => {
   })
 })
 
+const nothing = "No function's share has changed by 1 % or more, chance aside."
+
 describe('a difference', () => {
   test('is of shares, so that load alone is none', async () => {
     const profile = await windowsOf('main;a 100\nmain;b 300\n', 'main;a 1000\nmain;b 3000\n')
     const { bySelf, byTotal, gone, appeared, headline } = diffColumns(profile, ...sidesOf(profile))
     expect([bySelf, byTotal, gone.count, appeared.count]).toEqual([[], [], 0, 0])
-    expect(headline).toBe('No function has changed its share by more than 1 %.')
+    expect(headline).toBe(nothing)
   })
 
   test('says by how much, by itself and with what it calls, and how much a second', async () => {
@@ -124,6 +126,16 @@ describe('a difference', () => {
       expect(bySelf.map(({ self }) => self.isClear)).toEqual([isClear, isClear])
       expect(headline.includes('12 % → 18 %')).toBe(isClear)
     }
+  })
+
+  test('is worth a headline from 1 % on', async () => {
+    const profile = await windowsOf('a 1\nb 99999\n', 'a 900\nb 99100\n')
+    const { bySelf, headline } = diffColumns(
+      profile,
+      ...sidesOf(profile, [{ samples: 100_000 }, { samples: 100_000 }]),
+    )
+    expect(bySelf[0]!.self.isClear).toBe(true)
+    expect(headline).toBe(nothing)
   })
 
   test('with a window that gave nothing is said to be none', async () => {
