@@ -76,7 +76,52 @@ const incident = z
   )
   .refine(value => !value.includes('..'), 'expected no `..`')
 
-const destination = z.string().regex(/^file:.+/, 'expected `file:DIR`')
+// A bucket, and below it what every store and shell takes as it is. No user and no password: a URL is
+// printed, logged and written into manifests.
+const bucketPath = String.raw`(?:\/(?!\.{1,2}(?:\/|$))[A-Za-z0-9._=+-]+)*\/?`
+const destinations = [
+  /^file:.+$/s,
+  new RegExp(String.raw`^s3:\/\/[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]${bucketPath}$`),
+  new RegExp(String.raw`^gs:\/\/[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]${bucketPath}$`),
+]
+/** Whether `--to` would take it. */
+export function isDestination(value: string): boolean {
+  return value.length <= maxDestination && destinations.some(each => each.test(value))
+}
+const maxDestination = 4000
+
+const destination = z
+  .string()
+  .refine(
+    isDestination,
+    'expected `file:DIR`, `s3://BUCKET/PREFIX` or `gs://BUCKET/PREFIX`, without user and password',
+  )
+
+const endpoint = z.string().refine(value => {
+  const { protocol, username, password, search, hash } = URL.parse(value) ?? {}
+  return /^https?:$/.test(protocol ?? '') && `${username}${password}${search}${hash}` === ''
+}, 'expected `https://HOST:PORT`, without user and password')
+
+// What S3 allows in a tag, less what a list on one line cannot hold.
+const tagText = /^[\p{L}\p{N} +\-._:/@]{1,128}$/u
+const tags = z.preprocess(
+  value =>
+    typeof value === 'string'
+      ? Object.fromEntries(value.split(',').map(each => each.split(/=(.*)/s).slice(0, 2)))
+      : value,
+  z
+    .record(z.string().regex(tagText), z.string().regex(tagText))
+    .refine(value => Object.keys(value).length <= 10, 'expected at most 10 tags'),
+)
+
+const size = z.union([z.number(), z.string()]).transform((value, context) => {
+  const match = /^(\d+)(KB|MB|GB)?$/.exec(String(value).trim())
+  const unit = { KB: 2 ** 10, MB: 2 ** 20, GB: 2 ** 30 }[match?.[2] ?? ''] ?? 1
+  const bytes = match === null ? Number.NaN : Number(match[1]) * unit
+  if (bytes >= 2 ** 20 && bytes <= 2 ** 40) return bytes
+  context.addIssue('expected bytes, or a number with KB, MB or GB, from 1MB to 1024GB')
+  return z.NEVER
+})
 
 const customerId = z.strictObject({
   name: z.string().regex(/^[a-z][a-z0-9_]{0,31}$/),
@@ -99,6 +144,28 @@ const schema = z.strictObject({
   live: z.string().min(1).optional(),
   /** Where the bytes that the tool gives are kept, as they are: nothing is redacted in them. */
   keepRaw: z.string().min(1).optional(),
+  /** Of an S3-compatible server; else AWS_ENDPOINT_URL, else AWS. */
+  s3Endpoint: endpoint.optional(),
+  /** Else AWS_REGION, else that of the profile. */
+  s3Region: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/)
+    .optional(),
+  /** `https://HOST/BUCKET/…` instead of `https://BUCKET.HOST/…`; by default where there is an endpoint. */
+  s3PathStyle: flag.optional(),
+  s3Encryption: z
+    .string()
+    .regex(/^(?:AES256|aws:kms(?::[A-Za-z0-9:/_-]{1,512})?)$/, 'expected AES256 or aws:kms:KEYID')
+    .optional(),
+  /** Of a private way to Google Cloud Storage; else storage.googleapis.com. */
+  gcsEndpoint: endpoint.optional(),
+  objectTags: tags.optional(),
+  /** For all files of a capture together, retries included. */
+  uploadDeadline: duration,
+  /** The folder in which the private folder of what waits to be sent is made; else the temporary one. */
+  spool: z.string().min(1).max(4000).optional(),
+  spoolMaxBytes: size,
+  spoolMaxEntries: z.coerce.number().int().min(1).max(10_000),
   incident: incident.optional(),
   customerIds: z.array(customerId).max(50),
   /** Whether a tool may stop the target for the moment of each sample. */
@@ -127,6 +194,9 @@ const defaults = {
   native: false,
   format: ['svg', 'folded', 'json', 'pprof'],
   to: 'file:flamegraphs',
+  uploadDeadline: '30s',
+  spoolMaxBytes: '256MB',
+  spoolMaxEntries: 100,
   customerIds: [],
   pause: false,
   alone: false,

@@ -163,6 +163,46 @@ export const errorKinds = {
     exit: 6,
     status: 507,
   },
+  SP_STORE_CREDENTIALS: {
+    hint: 'Give this process an identity and a region for the store (README, "Publishing to a store"), then `sp-flamegraph spool send`.',
+    exit: 6,
+    status: 502,
+  },
+  SP_STORE_REFUSED: {
+    hint: 'Grant what the store missed (README, "Publishing to a store"), then `sp-flamegraph spool send`.',
+    exit: 6,
+    status: 502,
+  },
+  SP_STORE_MISSING: {
+    hint: 'Make the bucket, or mend its name, region or endpoint, then `sp-flamegraph spool send`.',
+    exit: 6,
+    status: 502,
+  },
+  SP_STORE_UNREACHABLE: {
+    hint: 'When the store answers again, `sp-flamegraph spool send`; what has arrived is not sent twice.',
+    exit: 6,
+    status: 504,
+  },
+  SP_STORE_CONFLICT: {
+    hint: 'Look at both: the object in the store was not replaced. Remove one of them, then `sp-flamegraph spool send`.',
+    exit: 6,
+    status: 409,
+  },
+  SP_UPLOAD_STOPPED: {
+    hint: 'Go on with `sp-flamegraph spool send`: what has arrived is not sent twice.',
+    exit: 6,
+    status: 503,
+  },
+  SP_SPOOL_FULL: {
+    hint: 'Empty it with `sp-flamegraph spool send`, or raise `spoolMaxBytes` or `spoolMaxEntries`.',
+    exit: 7,
+    status: 507,
+  },
+  SP_SPOOL_DAMAGED: {
+    hint: 'It was set aside and not sent. Look at it where it is now, and remove it.',
+    exit: 1,
+    status: 500,
+  },
   SP_DAEMON_RUNNING: {
     hint: 'Use the one that runs, or give this one a `--state` folder of its own.',
     exit: 2,

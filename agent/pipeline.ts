@@ -66,6 +66,7 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
   await ask.session?.turn(planned.exclusive)
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
 
+  void import('./publish/store.ts').then(({ foretell }) => foretell(settings, progress))
   // How the target was come to was said when it was chosen.
   const remarks = [...(target.chosen === undefined ? [] : [target.chosen]), ...planned.remarks]
   const context = {
@@ -94,7 +95,8 @@ export async function record(ask: RecordAsk, progress: Progress): Promise<Receip
     'windows' in captured
       ? [describeSeries(captured, context), captured.endedMs]
       : [describeCapture(captured, context), captured.end.endedMs]
-  const receipt = await publishDraft(draft, { ...ask, ...keptWhere(ask.session) }, endedMs)
+  const publishing = { ...ask, ...keptWhere(ask.session), progress }
+  const receipt = await publishDraft(draft, publishing, endedMs)
   live?.finish(draft)
   return receipt
 }

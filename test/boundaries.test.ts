@@ -51,6 +51,7 @@ const doors = new Map([
   ['execa', ['capture/run.ts']],
   ['tar', ['symbolize/bundle.ts']],
   ['@aws-sdk/client-s3', ['publish/s3.ts']],
+  ['google-auth-library', ['publish/gcs.ts']],
   ['fastify', ['http/']],
   ['pino', ['log.ts']],
   ['zod', ['config.ts', 'config-serve.ts', 'config-windows.ts', 'http/wire.ts', 'fleet/']],

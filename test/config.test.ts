@@ -71,6 +71,71 @@ describe('settings', () => {
     },
   )
 
+  test.for([
+    'file:x',
+    's3://bucket',
+    's3://my.bucket-1/',
+    's3://bucket/a/b_c/d=1/',
+    'gs://my_bucket/a',
+  ])('a destination %j is taken', to => {
+    expect(readConfig({ to }, {}).settings.to).toBe(to)
+  })
+
+  test.for([
+    'file:',
+    'x',
+    's3://',
+    's3:bucket',
+    's3://b',
+    's3://Bucket',
+    's3://key:topsecret@bucket/x',
+    's3://bucket/../x',
+    's3://bucket/a/..',
+    's3://bucket/./a',
+    's3://bucket//a',
+    's3://bucket/a b',
+    's3://bucket/a\r\nb',
+    's3://bucket/a?b',
+    's3://bucket/%2e%2e/x',
+    's3://büc-ket/x',
+    'http://bucket',
+  ])('a destination %j is refused, and not repeated', to => {
+    const message = problemsOf({ to })
+    expect(message).toContain('to (flag)')
+    expect(message).not.toContain('topsecret')
+  })
+
+  test.for(['ftp://x', 'https://me:topsecret@host', 'https://host/?a', 'host:9000', ''])(
+    'an endpoint %j is refused, and not repeated',
+    s3Endpoint => {
+      const message = problemsOf({ s3Endpoint })
+      expect(message).toContain('s3Endpoint (flag)')
+      expect(message).not.toContain('topsecret')
+    },
+  )
+
+  test('tags are names and values, from a line or a map', () => {
+    const tags = { team: 'payments', env: 'prod' }
+    const { settings } = readConfig({}, { SP_FLAMEGRAPH_OBJECT_TAGS: 'team=payments,env=prod' })
+    expect(settings.objectTags).toEqual(tags)
+    expect(readConfig({}, {}, { objectTags: tags }).settings.objectTags).toEqual(tags)
+    for (const objectTags of ['team', 'a=b,=c', 'a=\r\nb', 'a=b&c']) {
+      expect(problemsOf({ objectTags }), objectTags).toContain('objectTags')
+    }
+  })
+
+  test.for([
+    ['1MB', 2 ** 20],
+    ['2GB', 2 ** 31],
+    [1_500_000, 1_500_000],
+  ] as const)('a size of %j is %d bytes', ([spoolMaxBytes, bytes]) => {
+    expect(readConfig({ spoolMaxBytes }, {}).settings.spoolMaxBytes).toBe(bytes)
+  })
+
+  test.for(['1', '1.5GB', '-1MB', 'many', '9000GB'])('a size of %j is refused', spoolMaxBytes => {
+    expect(problemsOf({ spoolMaxBytes })).toContain('spoolMaxBytes (flag)')
+  })
+
   test('that are wrong are all told at once', () => {
     const message = problemsOf(
       { hertz: '5000', duration: 'x' },

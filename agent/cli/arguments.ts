@@ -19,6 +19,7 @@ const flags = {
   to: { type: 'string' },
   live: { type: 'string' },
   'keep-raw': { type: 'string' },
+  spool: { type: 'string' },
   incident: { type: 'string', short: 'i' },
   windows: { type: 'string' },
   every: { type: 'string' },

@@ -8,7 +8,7 @@ import { describeComparison, type ReadInput } from '../publish/describe-comparis
 import { checkOutput, formatsFor } from '../publish/output.ts'
 import { publishDraft } from '../publish/publish.ts'
 import { version } from '../version.ts'
-import { printReceipt } from './receipt.ts'
+import { printingReceipt } from './receipt.ts'
 import { readNamed } from './render.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -26,7 +26,7 @@ export async function diff(
     throw new ProfilerError('SP_USAGE', 'only one of the two can be standard input')
   }
   const formats = diffFormats(config)
-  checkOutput(settings)
+  await checkOutput(settings)
   const startedAt = new Date()
   const beganMs = monotonicMs()
   const read: ReadInput[] = []
@@ -36,9 +36,8 @@ export async function diff(
   }
   const context = { settings, startedAt, version: version() }
   const draft = describeComparison(read as [ReadInput, ReadInput], context)
-  const receipt = await publishDraft(draft, { settings, formats }, beganMs)
-  // What goes to standard output is the diff itself: nothing else may.
-  if (settings.output !== '-') printReceipt(receipt, terminal)
+  const ask = { settings, formats, progress: terminal }
+  await printingReceipt(publishDraft(draft, ask, beganMs), settings, terminal)
 }
 
 function diffFormats(config: Config): readonly Format[] {

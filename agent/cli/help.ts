@@ -5,7 +5,7 @@ const exitCodes = `Exit codes: 0 done, 1 failed, 2 wrong usage, 3 refused by the
 
 const common = `  -f, --format LIST      svg, folded, json, pprof, speedscope   (default svg,folded,json,pprof)
   -o, --output FILE      one file, its format by its ending; "-" is standard output
-      --to file:DIR      where to publish                       (default file:flamegraphs)
+      --to URL           file:DIR, s3://BUCKET/PREFIX or gs://… (default file:flamegraphs)
   -i, --incident NAME    the incident to publish under          (default INC-date-time)
       --force            replace the --output file if it exists
       --json             JSON lines on standard output, nothing else
@@ -24,6 +24,7 @@ Usage: sp-flamegraph                     what runs here, and the capture to type
        sp-flamegraph render FILE…        draw a profile that exists ("-" reads standard input)
        sp-flamegraph diff FILE FILE      what changed between two profiles
        sp-flamegraph serve               wait, idle, for those who ask over HTTP
+       sp-flamegraph spool [send]        what could not be published yet, and another try
 
   -h, --help             this, or that of a subcommand
       --version          the version
@@ -71,7 +72,7 @@ Ctrl-C stops and keeps what there is; twice stops and discards it.
 Examples:
   sp-flamegraph record 4321
   sp-flamegraph record 4321 -d 5 --windows 3 --every 60s
-  sp-flamegraph record 4321 -F 999 -d 5 --incident INC-4711 --to file:/artefacts
+  sp-flamegraph record 4321 -F 999 -d 5 --incident INC-4711 --to s3://incidents/graphs
   sp-flamegraph record 4321 --mode off-cpu --stat -o waits.svg
 `,
   ],
@@ -179,6 +180,31 @@ The token is in STATE/token, mode 0600: Authorization: Bearer …
 Examples:
   sp-flamegraph serve
   sp-flamegraph serve --until 4h --config /etc/sp-flamegraph.json
+`,
+  ],
+  [
+    'spool',
+    `sp-flamegraph spool: captures that could not be published yet
+
+Usage: sp-flamegraph spool [list]        what waits, since when, and for which destination
+       sp-flamegraph spool send          send it, the oldest first
+
+A capture for s3:// or gs:// is written here before it is sent, and leaves when its manifest, which
+goes last, has arrived. So nothing is lost when the store is down or this process is killed, and
+nothing is sent twice: what has arrived is recognized by its checksum. What is damaged is set aside.
+
+      --spool DIR        where the spool is                     (default the temporary folder)
+      --config FILE      settings as JSON: spoolMaxBytes (256MB), spoolMaxEntries (100),
+                         uploadDeadline (30s; send takes 20 times as long), s3Endpoint, s3Region,
+                         s3PathStyle; also SP_FLAMEGRAPH_SPOOL_MAX_BYTES and so on
+      --json             JSON lines on standard output, nothing else
+
+Exit codes: 0 nothing waits any more, 1 something was damaged, 6 something still waits
+
+Examples:
+  sp-flamegraph spool
+  sp-flamegraph spool send
+  sp-flamegraph spool send --spool /var/spool/flamegraphs --json
 `,
   ],
 ])

@@ -64,6 +64,11 @@ async function dispatch(): Promise<void> {
     await serve(subjects, config.settings, terminal)
     return
   }
+  if (command === 'spool') {
+    const { spool } = await import('./spool.ts')
+    await spool(subjects, config.settings, terminal)
+    return
+  }
   const { formatsFor } = await import('../publish/output.ts')
   if (command === 'record' && !wants.all) {
     const { record } = await import('./record.ts')

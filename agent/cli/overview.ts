@@ -2,6 +2,7 @@
 // where the result will go. True for this machine at this moment.
 
 import type { Settings } from '../config.ts'
+import { placeIn } from '../publish/destination.ts'
 import { defaultIncident } from '../publish/place.ts'
 import { redactionPolicy } from '../redact/policy.ts'
 import { type Row, rowsOf } from '../session/targets.ts'
@@ -62,5 +63,6 @@ function printSuggestion(row: Row, settings: Settings, terminal: Terminal): void
   terminal.print(`  sp-flamegraph record ${row.pid} --hertz 999     # closer, for an incident`)
   for (const remark of row.remarks) terminal.print(`  note: ${remark}`)
   terminal.print(`Symbols: ${row.nameSources.join('; ')}`)
-  terminal.print(`Output: ${settings.to}/incidents/${incident}/ (redacted; nothing else leaves)`)
+  const place = placeIn(settings.to, `incidents/${incident}/`)
+  terminal.print(`Output: ${place} (redacted; nothing else leaves)`)
 }

@@ -1,14 +1,33 @@
 // The receipt on a terminal: verdict first, then how far to trust it, then where it is.
 
+import type { Settings } from '../config.ts'
 import { roundPercent } from '../profile/numbers.ts'
 import { describeCounters } from '../profile/perf-stat.ts'
-import { plainReceipt, type Receipt } from '../publish/receipt.ts'
+import { plainReceipt, type Receipt, UnpublishedError } from '../publish/receipt.ts'
 import type { Difference } from '../publish/window-files.ts'
 import { describeWindow } from '../render/page.ts'
 import type { Terminal } from './terminal.ts'
 
+/** Prints what comes of a capture. The verdict is known, and wanted, also where it could not be published. */
+export async function printingReceipt(
+  coming: Promise<Receipt>,
+  { output }: Settings,
+  terminal: Terminal,
+): Promise<Receipt> {
+  // What goes to standard output is the picture itself: nothing else may.
+  const print = (receipt: Receipt) => output !== '-' && printReceipt(receipt, terminal)
+  try {
+    const receipt = await coming
+    print(receipt)
+    return receipt
+  } catch (error) {
+    if (error instanceof UnpublishedError) print(error.receipt)
+    throw error
+  }
+}
+
 export function printReceipt(receipt: Receipt, terminal: Terminal): void {
-  const { tally, files, place, windows, differences } = receipt
+  const { tally, files, place, isPublished, waitsFor, windows, differences } = receipt
   terminal.print('')
   // Two files have each a shape and a quality of their own.
   const isComparison = windows?.[0]?.name !== undefined
@@ -26,7 +45,8 @@ export function printReceipt(receipt: Receipt, terminal: Terminal): void {
   terminal.print(
     `Redacted: ${classes.length === 0 ? 'nothing looked personal' : classes.join(', ')}`,
   )
-  terminal.print(`Published: ${place}`)
+  if (isPublished) terminal.print(`Published: ${place}`)
+  else terminal.print(`Kept:    ${place}${waitsFor === undefined ? '' : `, to go to ${waitsFor}`}`)
   for (const { name, bytes, sha256 } of files) {
     terminal.print(
       `  ${name.padEnd(24)} ${sizeWords(bytes).padStart(8)}  sha256:${sha256.slice(0, 16)}…`,
@@ -57,6 +77,6 @@ function changeWords({ name, before, after }: Difference['changes'][number]): st
   return `${change.padStart(8)}  ${shares}  ${name}`
 }
 
-function sizeWords(bytes: number): string {
+export function sizeWords(bytes: number): string {
   return bytes < 1 << 20 ? `${Math.ceil(bytes / 1024)} KB` : `${(bytes / (1 << 20)).toFixed(1)} MB`
 }

@@ -17,7 +17,7 @@ import { busyShare, targetOf } from '../target/find.ts'
 import { captureSlots, readLimits } from '../target/limits.ts'
 import { version } from '../version.ts'
 import { showLive } from './live.ts'
-import { printReceipt } from './receipt.ts'
+import { printingReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import { asProfilerError, type Terminal } from './terminal.ts'
 
@@ -39,7 +39,7 @@ export async function recordAll(
       '--live and --keep-raw are of one capture, --all is several',
     )
   }
-  checkOutput(given)
+  await checkOutput(given)
   const busy = (await readCandidates()).filter(({ cpuShare }) => cpuShare >= busyShare)
   if (busy.length === 0) throw new ProfilerError('SP_TARGET_AMBIGUOUS', 'no process is busy')
   // One name for all of them, even if some begin in the next minute.
@@ -77,9 +77,8 @@ async function jobFor(
     const show = ask.settings.json ? showLive(ask.settings, terminal) : undefined
     const seen = { ...ask, ...(show?.onLive && { onLive: show.onLive }) }
     try {
-      const receipt = await runPipeline({ ...seen, target: targetOf(pid) }, progress)
-      printReceipt(receipt, terminal)
-      return receipt
+      const receipt = runPipeline({ ...seen, target: targetOf(pid) }, progress)
+      return await printingReceipt(receipt, ask.settings, terminal)
     } catch (error) {
       terminal.error(error)
       throw error

@@ -8,7 +8,7 @@ import { version } from '../version.ts'
 import { chooseTarget } from './choose.ts'
 import { findDaemon } from './daemon.ts'
 import { showLive } from './live.ts'
-import { printReceipt } from './receipt.ts'
+import { printingReceipt } from './receipt.ts'
 import { onInterrupt } from './signals.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -19,7 +19,7 @@ export async function record(
   terminal: Terminal,
 ): Promise<void> {
   const { settings } = config
-  checkOutput(settings)
+  await checkOutput(settings)
   const daemon = findDaemon(config, terminal)
   if (daemon !== undefined) {
     const { recordByDaemon } = await import('./record-by-daemon.ts')
@@ -37,10 +37,11 @@ export async function record(
       version: version(),
       ...(show.onLive && { onLive: show.onLive }),
     }
-    const receipt = await runPipeline(ask, terminal)
-    await show.finish()
-    // What goes to standard output is the picture itself: nothing else may.
-    if (settings.output !== '-') printReceipt(receipt, terminal)
+    const capturing = runPipeline(ask, terminal).then(async receipt => {
+      await show.finish()
+      return receipt
+    })
+    await printingReceipt(capturing, settings, terminal)
   } finally {
     show.stop()
     release()

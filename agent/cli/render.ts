@@ -19,7 +19,7 @@ import { nameSources } from '../symbolize/sources.ts'
 import { symbolize } from '../symbolize/symbolize.ts'
 import { fileUnwinder } from '../symbolize/unwind.ts'
 import { version } from '../version.ts'
-import { printReceipt } from './receipt.ts'
+import { printingReceipt } from './receipt.ts'
 import type { Terminal } from './terminal.ts'
 
 export async function render(
@@ -29,15 +29,14 @@ export async function render(
   terminal: Terminal,
 ): Promise<void> {
   if (inputs.length === 0) throw new ProfilerError('SP_USAGE', 'no file was named')
-  checkOutput(settings)
+  await checkOutput(settings)
   const startedAt = new Date()
   const beganMs = monotonicMs()
   terminal.state('reading', `Reading ${inputs.join(', ')}`)
   const named = await readNamed(inputs)
   const draft = describeRendering(named, { settings, startedAt, version: version() })
-  const receipt = await publishDraft(draft, { settings, formats }, beganMs)
-  // What goes to standard output is the picture itself: nothing else may.
-  if (settings.output !== '-') printReceipt(receipt, terminal)
+  const ask = { settings, formats, progress: terminal }
+  await printingReceipt(publishDraft(draft, ask, beganMs), settings, terminal)
 }
 
 /**

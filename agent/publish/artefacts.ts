@@ -22,8 +22,9 @@ import type { Page } from '../render/page.ts'
 import { summarize, type TargetFacts } from '../render/summary.ts'
 import { renderSvg } from '../render/svg.ts'
 import { viewerScriptSha256 } from '../render/viewer.ts'
+import { placeIn, readDestination } from './destination.ts'
 import { type CaptureOutcome, type CaptureRecord, printManifest } from './manifest.ts'
-import { artefactNames } from './place.ts'
+import { artefactNames, placeOf } from './place.ts'
 import { keepPrivately } from './private-folder.ts'
 import { type Compared, compareWindows, differencesOf, windowFiles } from './window-files.ts'
 
@@ -48,6 +49,8 @@ export interface Artefacts {
   /** In the order of the formats asked for. */
   readonly files: readonly Passed[]
   readonly manifest: Passed
+  /** Below the destination: `incidents/INC-1/…` */
+  readonly place: string
 }
 
 /**
@@ -58,7 +61,7 @@ export interface Artefacts {
 export async function makeArtefacts(
   draft: Draft,
   formats: readonly Format[],
-  settings: Pick<Settings, 'customerIds' | 'output'>,
+  settings: Pick<Settings, 'customerIds' | 'output' | 'to'>,
 ): Promise<Artefacts> {
   checkWeights(draft.profile)
   const policy = artefactPolicy(settings)
@@ -75,12 +78,17 @@ export async function makeArtefacts(
   for (const file of windowFiles(whole, outcome.windows ?? [], compared, beside, isComparison)) {
     files.push(await pass(file, policy, record.id))
   }
+  const place = placeOf(record.incident, record.id)
+  // A folder of this machine says nothing to whoever reads it elsewhere.
+  const isStore = readDestination(settings.to).kind !== 'file'
+  const at = redactTexts(isStore ? { place: placeIn(settings.to, place) } : {}, policy)
+  const bytes = printManifest(record, { ...outcome, ...at }, files)
   const manifest = await pass(
-    { name: 'manifest.json', bytes: printManifest(record, outcome, files), format: 'manifest' },
+    { name: 'manifest.json', bytes, format: 'manifest' },
     policy,
     record.id,
   )
-  return { record, outcome, files, manifest }
+  return { record, outcome, files, manifest, place }
 }
 
 export function artefactPolicy({ customerIds }: Pick<Settings, 'customerIds'>): RedactionPolicy {

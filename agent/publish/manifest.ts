@@ -71,12 +71,14 @@ export const manifestVersion = 1
 
 export function printManifest(
   record: CaptureRecord,
-  { quality, verdict, tally, windows, differences }: CaptureOutcome,
+  outcome: CaptureOutcome & { readonly place?: string },
   files: readonly Passed[],
 ): Buffer {
+  const { quality, verdict, tally, windows, differences, place } = outcome
   const manifest = {
     version: manifestVersion,
     ...record,
+    ...(place !== undefined && { place }),
     quality,
     verdict: { shape: verdict.shape, headline: verdict.headline },
     ...(windows !== undefined && { windows }),

@@ -5,7 +5,9 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Config, Format, Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
+import { readDestination } from './destination.ts'
 import { artefactNames } from './place.ts'
+import { checkSpool } from './spool.ts'
 
 /** The formats to make: with one output file, the one that its ending names, unless one was asked for. */
 export function formatsFor({ settings, sources }: Config): readonly Format[] {
@@ -22,9 +24,10 @@ export function formatsFor({ settings, sources }: Config): readonly Format[] {
 /**
  * Looks whether the output could be written, before half a minute is spent on making it.
  *
- * @throws {ProfilerError} `SP_USAGE`, `SP_OUTPUT_EXISTS`, `SP_OUTPUT_FAILED`
+ * @throws {ProfilerError} `SP_USAGE`, `SP_OUTPUT_EXISTS`, `SP_OUTPUT_FAILED`, `SP_SPOOL_FULL`
  */
-export function checkOutput({ output, live, keepRaw, to, force, json }: Settings): void {
+export async function checkOutput(settings: Settings): Promise<void> {
+  const { output, live, keepRaw, force, json } = settings
   if (output === '-' && json) {
     const message = 'standard output is for --json or for --output -, not both'
     throw new ProfilerError('SP_USAGE', message)
@@ -38,9 +41,16 @@ export function checkOutput({ output, live, keepRaw, to, force, json }: Settings
       '--output, --live and --keep-raw each need a file of their own',
     )
   }
-  if (output === undefined) checkFolder(nearestFolder(to.slice('file:'.length)))
+  if (output === undefined) await checkDestination(settings)
   else if (output !== '-') checkFile(output, force)
   for (const file of [live, keepRaw]) if (file !== undefined) checkFile(file, force)
+}
+
+async function checkDestination(settings: Settings): Promise<void> {
+  const destination = readDestination(settings.to)
+  // What is to cross a network has to have room to wait for it.
+  if (destination.kind === 'file') checkFolder(nearestFolder(destination.directory))
+  else await checkSpool(settings)
 }
 
 function checkFile(file: string, force: boolean): void {

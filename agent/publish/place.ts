@@ -35,3 +35,18 @@ export const artefactNames: Readonly<Record<Format, string>> = {
   pprof: 'profile.pb.gz',
   speedscope: 'profile.speedscope.json',
 }
+
+/** Of every file that is published. */
+export function contentTypeOf(name: string): string {
+  const found = contentTypes.find(([ending]) => name.endsWith(ending))
+  return found?.[1] ?? 'application/octet-stream'
+}
+
+const contentTypes: readonly (readonly [string, string])[] = [
+  ['.svg', 'image/svg+xml'],
+  ['.html', 'text/html; charset=utf-8'],
+  ['.json', 'application/json'],
+  ['.folded', 'text/plain; charset=utf-8'],
+  // Not as an encoding: a client would unpack it, and its digest would be another.
+  ['.gz', 'application/gzip'],
+]

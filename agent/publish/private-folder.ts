@@ -17,23 +17,14 @@ import { ProfilerError } from '../errors.ts'
  * @throws {ProfilerError} `SP_OUTPUT_FAILED`
  */
 export async function keepPrivately(
-  what: 'quarantine' | 'spool',
+  what: 'quarantine' | 'kept',
   id: string,
   files: readonly { readonly name: string; readonly bytes: Uint8Array }[],
 ): Promise<string> {
   const folder = path.join(privateRoot(), what, id)
   try {
     for (const each of [privateRoot(), path.dirname(folder), folder]) await ensurePrivate(each)
-    for (const { name, bytes } of files) {
-      const file = path.join(folder, name)
-      const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
-      const handle = await fs.open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
-      try {
-        await handle.writeFile(bytes)
-      } finally {
-        await handle.close()
-      }
-    }
+    for (const { name, bytes } of files) await writePrivately(path.join(folder, name), bytes)
     return folder
   } catch (cause) {
     if (cause instanceof ProfilerError) throw cause
@@ -45,12 +36,16 @@ export async function keepPrivately(
   }
 }
 
-/** Where what is ours alone lies by default: the daemon's state, the quarantine, the spool. */
-export function privateRoot(): string {
-  return path.join(os.tmpdir(), `sp-flamegraph-${process.getuid?.() ?? 0}`)
+/**
+ * Where what is ours alone lies by default: the daemon's state, the quarantine, the spool.
+ *
+ * @param beneath where it is made, if not among the temporary files
+ */
+export function privateRoot(beneath: string = os.tmpdir()): string {
+  return path.join(path.resolve(beneath), `sp-flamegraph-${process.getuid?.() ?? 0}`)
 }
 
-/** @throws {ProfilerError} `SP_OUTPUT_FAILED` if it is not ours alone */
+/** @throws {ProfilerError} `SP_OUTPUT_FAILED`, where it is there and not ours, or open to others */
 export async function ensurePrivate(folder: string): Promise<void> {
   await fs.mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
     if (error.code !== 'EEXIST') throw error
@@ -61,5 +56,27 @@ export async function ensurePrivate(folder: string): Promise<void> {
       'SP_OUTPUT_FAILED',
       `${folder} is not a folder of ours that is closed to others: remove it`,
     )
+  }
+}
+
+/** Makes a file, which must not exist. It is on the disk when this returns. */
+export async function writePrivately(file: string, bytes: Uint8Array): Promise<void> {
+  const { O_WRONLY, O_CREAT, O_EXCL, O_NOFOLLOW } = constants
+  const handle = await fs.open(file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)
+  try {
+    await handle.writeFile(bytes)
+    await handle.sync()
+  } finally {
+    await handle.close()
+  }
+}
+
+/** Makes what was renamed into, or out of, a folder outlive a crash of the machine. */
+export async function syncFolder(folder: string): Promise<void> {
+  const handle = await fs.open(folder, constants.O_RDONLY | constants.O_DIRECTORY)
+  try {
+    await handle.sync()
+  } finally {
+    await handle.close()
   }
 }

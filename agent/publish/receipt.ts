@@ -1,11 +1,16 @@
 // The proof of publishing, and what a person wants to know first.
 
+import { ProfilerError } from '../errors.ts'
 import type { CaptureOutcome, CaptureRecord } from './manifest.ts'
 
 export interface Receipt extends CaptureOutcome {
   readonly record: CaptureRecord
-  /** A URL: `file:` and the folder or file, or `-` for standard output. */
+  /** A URL: `s3:`, `gs:`, `file:` and the folder or file, or `-` for standard output. */
   readonly place: string
+  /** Whether that is where it was asked for, and not where the files are kept instead. */
+  readonly isPublished: boolean
+  /** Where `spool send` will take them, if they wait in the spool. */
+  readonly waitsFor?: string
   readonly files: readonly {
     readonly name: string
     readonly bytes: number
@@ -27,4 +32,14 @@ export function plainReceipt(receipt: Receipt): PlainReceipt {
 /** The other way, of a receipt that another process of ours has written. */
 export function receiptOf(plain: PlainReceipt): Receipt {
   return { ...plain, tally: new Map(Object.entries(plain.tally)) as Receipt['tally'] }
+}
+
+/** The files are made and kept, but they are not where they should be. */
+export class UnpublishedError extends ProfilerError {
+  readonly receipt: Receipt
+
+  constructor({ code, message, facts, cause }: ProfilerError, receipt: Receipt) {
+    super(code, message, { facts, cause })
+    this.receipt = receipt
+  }
 }

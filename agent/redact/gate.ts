@@ -61,8 +61,20 @@ export function gate(artefact: Artefact, policy: RedactionPolicy): Passed {
   if (bytes.length === 0) throw refusal('it is empty', 'its first byte')
   read(artefact.format, bytes, scan, policy)
   refuseFound(scan)
-  const sha256 = createHash('sha256').update(bytes).digest('hex')
-  return { name: artefact.name, bytes, sha256 } as Passed
+  return { name: artefact.name, bytes, sha256: digestOf(bytes) } as Passed
+}
+
+/**
+ * Takes back what was passed before, and was kept since where only we can write.
+ *
+ * @returns undefined where the bytes are not those any more
+ */
+export function passedBefore(name: string, bytes: Uint8Array, sha256: string): Passed | undefined {
+  return digestOf(bytes) === sha256 ? ({ name, bytes, sha256 } as Passed) : undefined
+}
+
+function digestOf(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex')
 }
 
 function read(

@@ -9,7 +9,7 @@
 // bounded and nothing is ever taken for text that a shell or a page may see.
 
 export { O_PATH, pathOfDescriptor } from './procfs/descriptors.ts'
-export { openKallsyms, readKernelSetting } from './procfs/kernel.ts'
+export { openKallsyms, readBootId, readKernelSetting } from './procfs/kernel.ts'
 export { type Mapping, openMemory, pinMapFile, readMaps, readVdsoStart } from './procfs/memory.ts'
 export { hidesOtherUsers, type Mount, readMount } from './procfs/mounts.ts'
 export { readMountNamespace, rootOf, sharesNamespace } from './procfs/namespaces.ts'

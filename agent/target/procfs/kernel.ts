@@ -19,3 +19,8 @@ export function readKernelSetting(name: string): number | undefined {
     return undefined
   }
 }
+
+/** Which start of the kernel this is: a pid and its start time name a process only within one. */
+export function readBootId(): string {
+  return fs.readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim()
+}
