@@ -3,11 +3,15 @@
 
 import { readConfig, type Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
+import { checkOutput } from '../publish/output.ts'
 import type { Identity, SessionAsk } from '../session/ask.ts'
 import { chooseUnasked } from '../session/choose.ts'
 import type { CaptureAsk } from './wire.ts'
 
-/** @throws {ProfilerError} `SP_CONFIG_INVALID`, `SP_FORBIDDEN`, `SP_TARGET_GONE`, `SP_TARGET_AMBIGUOUS` */
+/**
+ * @throws {ProfilerError} `SP_CONFIG_INVALID`, `SP_FORBIDDEN`, `SP_SPOOL_FULL`, `SP_OUTPUT_FAILED`, `SP_TARGET_GONE`,
+ * `SP_TARGET_AMBIGUOUS`
+ */
 export async function readAsk(
   ask: CaptureAsk,
   daemon: Settings,
@@ -26,6 +30,8 @@ export async function readAsk(
     {},
     inherited(daemon),
   )
+  // What stays here needs no other place.
+  if (publish !== false) await checkOutput(settings)
   return {
     target: await chooseUnasked(target?.pid, settings.mode),
     settings,
@@ -54,8 +60,17 @@ function windowsOf(windows: CaptureAsk['windows']): object {
 }
 
 /** What an ask takes from the daemon where it says nothing; the rest is the daemon's own business. */
-function inherited({ to, format, hertz, duration, mode, customerIds }: Settings): object {
-  return { to, format, hertz, duration: `${duration}ms`, mode, customerIds }
+function inherited(daemon: Settings): object {
+  const { to, format, hertz, duration, mode, customerIds, uploadDeadline } = daemon
+  const { s3Endpoint, s3Region, s3PathStyle, s3Encryption, gcsEndpoint, objectTags } = daemon
+  const { spool, spoolMaxBytes, spoolMaxEntries } = daemon
+  return {
+    ...{ to, format, hertz, mode, customerIds },
+    ...{ s3Endpoint, s3Region, s3PathStyle, s3Encryption, gcsEndpoint, objectTags },
+    ...{ spool, spoolMaxBytes, spoolMaxEntries },
+    duration: `${duration}ms`,
+    uploadDeadline: `${uploadDeadline}ms`,
+  }
 }
 
 /** From outside nobody chooses a place that the daemon was not given. */

@@ -175,6 +175,8 @@ export const routes: readonly Route[] = [
       'SP_CAPTURE_RUNNING',
       'SP_IDEMPOTENCY_REUSED',
       'SP_QUEUE_FULL',
+      'SP_SPOOL_FULL',
+      'SP_OUTPUT_FAILED',
       'SP_DRAINING',
       'SP_VERSION_DIFFERS',
       'SP_REQUEST_TOO_LARGE',
