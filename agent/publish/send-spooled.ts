@@ -66,10 +66,8 @@ async function sendOne(
   let isOurs = true
   try {
     const read = await readBoth(mine)
-    if (read instanceof ProfilerError) {
-      isOurs = false
-      return { kind: 'damaged', id, error: read }
-    }
+    if (read === undefined) return undefined
+    if (read instanceof ProfilerError) return { kind: 'damaged', id, error: read }
     const { to } = read.entry
     const store = to.split('/').slice(0, 3).join('/')
     try {
@@ -94,14 +92,15 @@ interface Read {
   readonly files: readonly Passed[]
 }
 
-/** @returns the error instead, where it is damaged; then it was set aside */
-async function readBoth(mine: Spooled): Promise<Read | ProfilerError> {
+/** @returns the error instead, where it is damaged: then it was set aside; undefined if somebody else was faster */
+async function readBoth(mine: Spooled): Promise<Read | ProfilerError | undefined> {
   try {
     const entry = await readEntry(mine.folder)
     return { entry, files: await readFiles(mine.folder, entry) }
   } catch (error) {
     if (error instanceof ProfilerError) throw error
     const folder = await setAside(mine)
+    if (folder === undefined) return undefined
     const message = `what waited as ${mine.id} is damaged: ${(error as Error).message}`
     return new ProfilerError('SP_SPOOL_DAMAGED', message, { facts: { 'set aside in': folder } })
   }

@@ -155,15 +155,22 @@ export async function remove({ folder }: Spooled): Promise<void> {
   if (await moved(folder, gone)) await removeAll(gone)
 }
 
-/** Out of the way, for a person to look at. @returns where it is now */
-export async function setAside({ id, folder }: Spooled): Promise<string> {
+/**
+ * Out of the way, for a person to look at.
+ *
+ * @returns where it is now: where it was, if it cannot be moved; undefined if it is gone
+ */
+export async function setAside({ id, folder }: Spooled): Promise<string | undefined> {
   const aside = path.join(path.dirname(folder), asideName)
-  await ensurePrivate(aside)
-  for (let number = 0; ; number++) {
-    const there = path.join(aside, number === 0 ? safeName(id) : `${safeName(id)}.${number}`)
-    if (await exists(there)) continue
-    await fs.rename(folder, there)
-    return there
+  try {
+    await ensurePrivate(aside)
+    for (let number = 0; ; number++) {
+      const there = path.join(aside, number === 0 ? safeName(id) : `${safeName(id)}.${number}`)
+      if (await exists(there)) continue
+      return (await moved(folder, there)) ? there : undefined
+    }
+  } catch {
+    return folder
   }
 }
 

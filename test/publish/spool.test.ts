@@ -299,6 +299,17 @@ describe('what is odd', () => {
     expect(fs.existsSync(path.join(elsewhere, 'entry.json'))).toBe(true)
   })
 
+  test('(what cannot even be set aside) keeps nothing else from being sent', async () => {
+    const here = place()
+    fs.rmSync(path.join(await waiting('1-odd', here), 'flame.svg'))
+    await waiting('2-good', here)
+    fs.writeFileSync(path.join(spoolFolder(here.settings), 'damaged'), 'a file')
+    expect(await sendSpooled(here.settings)).toMatchObject([
+      { kind: 'damaged', id: '1-odd' },
+      { kind: 'sent', id: '2-good' },
+    ])
+  })
+
   test.skipIf(process.getuid!() !== 0)('(somebody else’s) is set aside', async () => {
     const here = place()
     fs.chownSync(await waiting('theirs', here), 1000, 1000)
