@@ -13,6 +13,7 @@ import { listSpool } from '../../agent/publish/spool.ts'
 import { compile, describeWith, start, untilBusy } from '../apps/apps.ts'
 import { linesOf, sp, startCommand, untilSampled } from '../command.ts'
 import { draftOf, manyStacks, settingsOf } from '../drafts.ts'
+import { startDaemon } from '../http/daemon.ts'
 import { random } from '../random.ts'
 import {
   type FileStore,
@@ -351,6 +352,34 @@ withStore(['perf', 'cc', 'toxiproxy'], 'a capture of a process', () => {
     expect(result.stderr).toContain('(SP_SPOOL_FULL)')
     expect(result.stderr).not.toContain('Sampling')
     expect(result.code).toBe(7)
+  })
+})
+
+withStore(['perf', 'cc'], 'a daemon', () => {
+  test('sends by its own settings, and takes nothing that would have no room to wait', async () => {
+    const { pid } = start(compile('burn'), ['60'])
+    await untilBusy(pid)
+    const spool = temporaryFolder()
+    const daemon = await startDaemon({
+      args: [`--to=s3://${path.basename(bucket)}/prod`],
+      env: {
+        ...s3Environment,
+        SP_FLAMEGRAPH_S3_ENDPOINT: store.endpoint,
+        SP_FLAMEGRAPH_SPOOL: spool,
+        SP_FLAMEGRAPH_SPOOL_MAX_ENTRIES: '1',
+      },
+    })
+    const ask = (more: object) =>
+      daemon.ask('POST', '/v1/captures', { body: { target: { pid }, seconds: 1, ...more } })
+    const sent = await daemon.untilOver((await ask({})).json.id)
+    expect(sent.receipt.place).toBe(
+      `s3://${path.basename(bucket)}/prod/incidents/${sent.receipt.record.incident}/${sent.id}`,
+    )
+    expectWhole()
+    const failed = await daemon.untilOver((await ask({ to: 's3://nowhere' })).json.id)
+    expect(failed.problem).toMatchObject({ code: 'SP_STORE_MISSING' })
+    expect(await listSpool(settingsOf({ spool }))).toMatchObject([{ id: failed.id }])
+    expect(await ask({})).toMatchObject({ status: 507, json: { code: 'SP_SPOOL_FULL' } })
   })
 })
 
