@@ -127,16 +127,18 @@ export function systemPython(): string {
 
 let python: string | undefined
 
+// 50 ms: what a shell or a loader takes is less.
+const fewTicks = 5
+
 /** Waits until the process is past its start, and past whatever it was before its last `exec`. */
-export async function untilBusy(pid: number): Promise<void> {
+export async function untilBusy(pid: number, ticks = fewTicks): Promise<void> {
   let program = ''
   let since = 0
   for (let tries = 0; tries < 500; tries++) {
     const now = fs.readlinkSync(`/proc/${pid}/exe`)
     const { cpuTicks } = readStat(pid)
     if (now !== program) [program, since] = [now, cpuTicks]
-    // 50 ms: what a shell or a loader takes is less.
-    else if (cpuTicks - since >= 5) return
+    else if (cpuTicks - since >= ticks) return
     await sleep(20)
   }
   throw new Error(`process ${pid} does nothing`)
