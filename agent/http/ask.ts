@@ -59,13 +59,16 @@ function windowsOf(windows: CaptureAsk['windows']): object {
   return 'count' in windows ? { windows: windows.count, every } : { every }
 }
 
-/** What an ask takes from the daemon where it says nothing; the rest is the daemon's own business. */
+/**
+ * What an ask takes from the daemon where it says nothing; the rest is the daemon's own business. What
+ * may be run in a target is allowed by who started the daemon, and there is no word for it in an ask.
+ */
 function inherited(daemon: Settings): object {
-  const { to, format, hertz, duration, mode, customerIds, uploadDeadline } = daemon
+  const { to, format, hertz, duration, mode, customerIds, allowRemoteEval } = daemon
   const { s3Endpoint, s3Region, s3PathStyle, s3Encryption, gcsEndpoint, objectTags } = daemon
-  const { spool, spoolMaxBytes, spoolMaxEntries } = daemon
+  const { spool, spoolMaxBytes, spoolMaxEntries, uploadDeadline } = daemon
   return {
-    ...{ to, format, hertz, mode, customerIds },
+    ...{ to, format, hertz, mode, customerIds, allowRemoteEval },
     ...{ s3Endpoint, s3Region, s3PathStyle, s3Encryption, gcsEndpoint, objectTags },
     ...{ spool, spoolMaxBytes, spoolMaxEntries },
     duration: `${duration}ms`,

@@ -9,10 +9,10 @@ import { captureAsk } from '../../agent/http/wire.ts'
 const daemon = readConfig({}, {}).settings
 const identity = { name: 'token', role: 'admin' } as const
 
-describe('windows', () => {
-  // A series of another process than this one would be the same.
-  const target = { pid: process.pid }
+// Any process that lives would do.
+const target = { pid: process.pid }
 
+describe('windows', () => {
   test.for([
     [undefined, undefined],
     [1, undefined],
@@ -58,4 +58,18 @@ describe('windows', () => {
     const body = captureAsk.parse({ target, seconds: 5, windows: [0, 4] })
     await expect(readAsk(body, daemon, identity)).rejects.toThrow('has to begin 5 s')
   })
+})
+
+test.for([true, false])(
+  'what may be run in a target is as the daemon was started: %s',
+  async is => {
+    const { settings } = readConfig({ allowRemoteEval: is }, {})
+    const ask = await readAsk({ target, seconds: 5 }, settings, identity)
+    expect(ask.settings).toMatchObject({ allowRemoteEval: is, duration: 5000 })
+  },
+)
+
+test('an ask has no word for it', () => {
+  expect(captureAsk.safeParse({ target, allowRemoteEval: true }).success).toBe(false)
+  expect(captureAsk.safeParse({ target }).success).toBe(true)
 })

@@ -103,6 +103,8 @@ describeWith(['erl', 'erlc', 'epmd', 'perf', 'setpriv'], 'a BEAM with its distri
   test.for([
     ['short', ['-sname', 'shares']],
     ['long', ['-name', 'shares@127.0.0.1']],
+    // As RabbitMQ does: nothing of it is in the arguments.
+    ['late', ['-eval', 'net_kernel:start([shares,shortnames])']],
   ] as const)('of a %s name has the shares of its functions', async ([, flags]) => {
     const node = await busyNode(flags)
     const { pid } = node.process
