@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto'
 import net, { type Socket } from 'node:net'
 import { ProfilerError, systemCode } from '../errors.ts'
 import type { Endpoint } from '../runtimes/runtime.ts'
-import { ourNode, shakeHands } from './erl-dist-handshake.ts'
+import { notSpoken, ourNode, shakeHands } from './erl-dist-handshake.ts'
 import { Atom, decodeTerm, encodeTerm, pidOf, type Term, Tuple } from './erlang-terms.ts'
 
 export interface NodeConnection {
@@ -194,7 +194,10 @@ async function* messagesOf(
       if (parts[0]!.length < lengthBytes) parts = [Buffer.concat(parts)]
       const size = parts[0]!.readUIntBE(0, lengthBytes)
       if (size > maxBytes) {
-        throw new ProfilerError('SP_TOOL_FAILED', `it sends a message of ${size} bytes`)
+        // In the handshake it is the beginning of another protocol: 0x1503 of TLS, `HT` of HTTP.
+        const isOther = maxBytes === maxHandshakeBytes
+        const what = isOther ? notSpoken : `it sends a message of ${size} bytes`
+        throw new ProfilerError('SP_TOOL_FAILED', what)
       }
       const end = lengthBytes + size
       if (length < end) break

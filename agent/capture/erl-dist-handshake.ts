@@ -24,6 +24,8 @@ export interface Introduction {
 /** What we are called in `nodes(hidden)` of the target. */
 export const ourNode = 'sp-flamegraph@sp-flamegraph'
 
+export const notSpoken = 'what listens there does not speak the distribution protocol'
+
 // What a node must be able to take to be let in (OTP 23 to 29): terms of these kinds, and the bit
 // that says so in short. Not among them is DFLAG_PUBLISHED, so that we are hidden and nobody connects
 // to us or starts to think that the cluster has grown; nor what would make messages come in pieces
@@ -94,7 +96,7 @@ function checkStatus(message: Buffer): void {
   const said = message.toString('latin1', 1, 64)
   // TLS begins with other bytes, and so does every other protocol.
   if (message[0] !== 0x73 || !/^[a-z_]+$/.test(said)) {
-    throw failed('what listens there does not speak the distribution protocol')
+    throw new ProfilerError('SP_TOOL_FAILED', notSpoken)
   }
   if (said === 'ok' || said === 'ok_simultaneous') return
   if (said === 'alive' || said === 'nok') {

@@ -7,8 +7,10 @@
 // How often it was seen, the status of the process, and its stack, the leaf first. A
 // frame is a function, and behind a blank its file.
 //
-// The trap: a node cuts its stacks at eight frames (backtrace_depth). A stack of
-// that depth stands under a root of its own, for what called it is not known.
+// A process that waits has `(waiting)` for its leaf: what it does in the function
+// that it is in. The traps: a node cuts its stacks at eight frames (backtrace_depth),
+// and what is that deep stands under a root of its own, for who called it is not
+// known; and a process that hibernates has thrown its stack away.
 
 import { ProfilerError } from '../errors.ts'
 import { type Chunks, newline, wholeLines } from './lines.ts'
@@ -19,7 +21,6 @@ export async function readErlDist(chunks: Chunks, builder: ProfileBuilder): Prom
   const column = builder.column('samples', 'samples')
   const cut = builder.frame(cutFrame)
   let number = 0
-  let isWall = false
   let isCut = false
   for await (const { bytes, end } of wholeLines(chunks)) {
     for (let start = 0; start < end; ) {
@@ -29,16 +30,19 @@ export async function readErlDist(chunks: Chunks, builder: ProfileBuilder): Prom
       number++
       if (text.trim() === '') continue
       if (number === 1) {
-        isWall = modeOf(text) === 'wall'
+        checkHead(text)
         continue
       }
       const { count, status, frames } = readLine(text, number)
+      const isWaiting = status === 'waiting'
       if (frames.length === 0) {
-        builder.lose('of processes that show no stack', count)
-        continue
+        if (isWaiting) frames.push('erlang:hibernate/3')
+        else {
+          builder.lose('of processes that show no stack', count)
+          continue
+        }
       }
       let stack = noCaller
-      if (isWall) stack = builder.stack(stack, builder.frame(statusFrame(status)))
       if (frames.length >= backtraceDepth) {
         stack = builder.stack(stack, cut)
         isCut = true
@@ -46,6 +50,7 @@ export async function readErlDist(chunks: Chunks, builder: ProfileBuilder): Prom
       for (const frame of frames.toReversed()) {
         stack = builder.stack(stack, builder.frame(readFrame(frame)))
       }
+      if (isWaiting) stack = builder.stack(stack, builder.frame(waitingFrame))
       builder.add(stack, column, count)
     }
   }
@@ -72,12 +77,14 @@ const cutFrame: Frame = {
   reason: 'unnamed by the tool',
 }
 
-function modeOf(text: string): string {
+/** As `profile/marks.ts` knows it. */
+const waitingFrame: Frame = { name: '(waiting)', kind: 'native' }
+
+function checkHead(text: string): void {
   const head = parse(text, 1)
   const fields = typeof head === 'object' && head !== null ? head : {}
-  const { format, version, mode } = fields as Record<string, unknown>
+  const { format, version } = fields as Record<string, unknown>
   if (format !== 'erl-dist' || version !== 1) throw malformed(1)
-  return String(mode)
 }
 
 function readLine(text: string, line: number) {
@@ -104,10 +111,6 @@ function malformed(line: number): ProfilerError {
     `line ${line} of the samples of an Erlang node is none`,
     { facts: { line } },
   )
-}
-
-function statusFrame(status: string): Frame {
-  return { name: `[${status || 'unknown'}]`, kind: 'thread' }
 }
 
 function readFrame(text: string): Frame {

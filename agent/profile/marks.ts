@@ -247,9 +247,10 @@ export const nameRows: readonly NameRow[] = [
   },
   {
     work: 'idle',
-    why: 'Go and V8: a scheduler without work; `(idle)` is what a cpuprofile says',
+    why: 'Go and V8: a scheduler without work; `(idle)` is what a cpuprofile says, `(waiting)` the reader of a BEAM',
     names: [
       '(idle)',
+      '(waiting)',
       'runtime.notesleep',
       'runtime.notetsleep*',
       'runtime.netpoll',

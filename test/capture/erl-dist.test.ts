@@ -39,8 +39,8 @@ const challenge = packet('N', Buffer.alloc(8), Buffer.of(0, 0, 0, 7, 0, 0, 0, 9,
 
 describe('the handshake', () => {
   test.for([
-    ['a web server', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'SP_TOOL_FAILED'],
-    ['a TLS server', Buffer.of(0x15, 3, 3, 0, 2, 2, 40), 'SP_TOOL_FAILED'],
+    ['a web server', 'HTTP/1.1 400 Bad Request\r\n\r\n', 'does not speak'],
+    ['a TLS server', Buffer.of(0x15, 3, 3, 0, 2, 2, 40), 'does not speak'],
     ['a node of another name for us', packet('snamed:x'), 'does not speak'],
     ['a node that does not want us', packet('snot_allowed'), 'it says not_allowed'],
     ['a node that knows us already', packet('salive'), 'SP_TOOL_BUSY'],

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { detectErlDist, readErlDist } from '../../agent/profile/erl-dist.ts'
+import { classify } from '../../agent/profile/shape.ts'
 import { expectGolden, fixture, fixturesIn } from '../goldens.ts'
 import { folded, hostileNames, readWith } from '../stacks.ts'
 
@@ -18,10 +19,14 @@ test('a stack of eight frames is cut, and says so', async () => {
   expect(profile.notes).toEqual([expect.stringContaining('cuts its stacks at 8 frames')])
 })
 
-test('in mode wall the status is the root, so that what waits stands apart', async () => {
-  expect(folded(await read(fixture('erl-dist/otp-25/wall.jsonl')))).toMatch(
-    /^\[waiting\];.*timer:sleep\/1_\[j\] \d+$/m,
-  )
+test('what waits has a leaf that says so, and the verdict knows it', async () => {
+  const profile = await read(fixture('erl-dist/otp-25/wall.jsonl'))
+  expect(folded(profile)).toMatch(/^init:.*;timer:sleep\/1_\[j\];\(waiting\) \d+$/m)
+  expect(classify(profile).headline).toContain('the time is spent waiting, not working')
+})
+
+test('a process that hibernates has no stack, and is where that is done', async () => {
+  expect(folded(await read(`${head}[3,"waiting"]\n`))).toBe('erlang:hibernate/3_[j];(waiting) 3\n')
 })
 
 test('a function has its file, and no line', async () => {
