@@ -14,7 +14,8 @@ import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
 import { redactTexts } from '../redact/redact.ts'
 import type { FromChild, ToChild } from '../session/ask.ts'
 import { type CaptureResult, type Problem, problemOf } from '../session/state.ts'
-import { writeResult } from '../session/store.ts'
+import { leftoversFile, writeResult } from '../session/store.ts'
+import { keepLeftoversIn } from '../target/leftovers.ts'
 
 // What capturing, naming and publishing take beyond the duration: with a store that does not answer,
 // minutes. A child that is still there then hangs.
@@ -65,6 +66,7 @@ async function run(start: Extract<ToChild, { ask: unknown }>) {
     if (process.connected) process.send!(ended, undefined, undefined, () => process.exit(0))
     else process.exit(0)
   }
+  keepLeftoversIn(leftoversFile(folder))
   setTimeout(() => process.exit(1), samplingMs(settings) + lastResortMs).unref()
   const session = {
     id,

@@ -38,9 +38,14 @@ export interface Profiler {
   /**
    * Gives the library a command and answers what it wrote.
    *
+   * @param before told where the target has it, right before it gets the command
    * @throws {ProfilerError} where it was not run, or failed
    */
-  command(options: readonly string[], output: 'dump' | 'log' | 'none'): Promise<Buffer>
+  command(
+    options: readonly string[],
+    output: 'dump' | 'log' | 'none',
+    before?: (library: string) => void,
+  ): Promise<Buffer>
   /** Of the libraries of others that are loaded, those that sample now. */
   othersAtWork(): Promise<string[]>
   /** Takes away what may lie in the target's file system still. */
@@ -57,9 +62,9 @@ export function openProfiler(
   // Its content is in its name, so that an older one is not taken for it.
   const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 16)
   const name = `libasyncProfiler-${digest}.so`
-  const before = mappedLibraries(pid)
+  const loaded = mappedLibraries(pid)
   let path = reusesLibrary
-    ? before.find(each => isPlaced(each) && each.endsWith(`/${name}`))
+    ? loaded.find(each => isPlaced(each) && each.endsWith(`/${name}`))
     : undefined
   let placed: PlacedFolder | undefined
 
@@ -106,15 +111,17 @@ export function openProfiler(
     return `${placed.path}/${name}`
   }
   return {
-    async command(options, output) {
+    async command(options, output, before = () => {}) {
       const isReused = path !== undefined && placed === undefined
       path ??= place()
       try {
+        before(path)
         return await load(path, options, output)
       } catch (error) {
         if (!isReused || !isUnknownToLoader(error)) throw error
         // It was another's, or is known by another path in there.
         path = place()
+        before(path)
         return await load(path, options, output)
       } finally {
         // From here on the loader knows it by its path, and needs no file.
@@ -123,7 +130,7 @@ export function openProfiler(
     },
     async othersAtWork() {
       const working: string[] = []
-      for (const library of before) {
+      for (const library of loaded) {
         if (library === path) continue
         const asked = load(library, ['status', 'loglevel=none'], 'dump')
         const said = await asked.catch(() => Buffer.alloc(0))

@@ -13,6 +13,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { ProfilerError } from '../errors.ts'
 import type { AsprofCapture } from '../runtimes/runtime.ts'
 import { isRunning, type Target, targetOf } from '../target/find.ts'
+import { noteLeftover } from '../target/leftovers.ts'
 import { busy, openProfiler, type Profiler } from './asprof-library.ts'
 import {
   type CaptureEnd,
@@ -28,14 +29,25 @@ export const captureAsprof: Driver<AsprofCapture> = async (description, signals)
   const target = targetOf(pid)
   const profiler = openProfiler(description, target, signals.discard)
   let server: PerfServer | undefined
+  let forget = () => {}
   const leave = async () => {
     profiler.close()
+    forget()
     await server?.close()
   }
   try {
     await refuseOthers(profiler, pid)
     if (handsOverPerf) server = await startPerfServer(toolPath, pid)
-    await start(profiler, description, server)
+    await start(profiler, description, server, library => {
+      forget()
+      forget = noteLeftover({
+        kind: 'profiler',
+        target,
+        stop: ['load', library, 'true', 'stop,file=/dev/null,loglevel=none'],
+        asTarget: description.asTarget,
+        untilMs: Date.now() + description.durationMs + deadManGraceS * 1000,
+      })
+    })
   } catch (error) {
     await leave()
     throw error
@@ -80,6 +92,7 @@ async function start(
   profiler: Profiler,
   { options, durationMs }: AsprofCapture,
   server: PerfServer | undefined,
+  running: (library: string) => void,
 ): Promise<void> {
   const command = [
     'start',
@@ -88,7 +101,7 @@ async function start(
     ...(server === undefined ? [] : [`fdtransfer=${server.name}`]),
   ]
   try {
-    await profiler.command(command, 'log')
+    await profiler.command(command, 'log', running)
     // It keeps the log open until it is told of another.
     await profiler.command(['status'], 'none')
   } catch (error) {

@@ -20,6 +20,7 @@ import path from 'node:path'
 import { ProfilerError, systemCode } from '../errors.ts'
 import type { JfrCapture } from '../runtimes/runtime.ts'
 import { checkSame, isRunning, type Target } from '../target/find.ts'
+import { noteLeftover } from '../target/leftovers.ts'
 import { pinBeneath } from '../target/open-beneath.ts'
 import { pathOfDescriptor, readStatus, rootOf } from '../target/procfs.ts'
 import { attach } from './hotspot-attach.ts'
@@ -68,6 +69,13 @@ export async function startRecording(
       .catch(() => undefined)
 
   const known = await ask('JFR.check', startTimeoutMs, discard)
+  const forget = noteLeftover({
+    kind: 'profiler',
+    target,
+    stop: ['jcmd', `JFR.stop name=${name}`],
+    asTarget,
+    untilMs: Date.now() + durationMs + deadManGraceS * 1000,
+  })
   const placed = placeIn(pid, folder)
   try {
     const fd = placed.create('settings.jfc', 0o644)
@@ -90,6 +98,7 @@ export async function startRecording(
       const repository = await repositoryNow()
       repository?.remove()
     }
+    forget()
     throw error
   } finally {
     placed.remove()
@@ -123,7 +132,10 @@ export async function startRecording(
         throw error
       }
     },
-    close: () => repository?.remove(),
+    close() {
+      forget()
+      return repository?.remove()
+    },
   }
 }
 

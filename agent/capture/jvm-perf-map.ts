@@ -9,6 +9,7 @@
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
 import { type Target, targetOf } from '../target/find.ts'
+import { noteLeftover } from '../target/leftovers.ts'
 import { pinBeneath } from '../target/open-beneath.ts'
 import { pathOfDescriptor, readStatus, rootOf } from '../target/procfs.ts'
 import { attach } from './hotspot-attach.ts'
@@ -29,6 +30,7 @@ export async function writeJvmPerfMap(pid: number, asTarget: boolean): Promise<J
   const folder = pinBeneath(rootOf(pid), '/tmp')
   const file = `${pathOfDescriptor(folder)}/${name}`
   const isOurs = fs.lstatSync(file, { throwIfNoEntry: false }) === undefined
+  const forget = isOurs ? noteLeftover({ kind: 'file', target, parent: '/tmp', name }) : () => {}
   let problem: string | undefined
   try {
     await write(target, asTarget)
@@ -46,6 +48,7 @@ export async function writeJvmPerfMap(pid: number, asTarget: boolean): Promise<J
       } catch {
         // Its file system went with the target.
       }
+      forget()
       fs.closeSync(folder)
     },
   }

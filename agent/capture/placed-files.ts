@@ -3,13 +3,15 @@
 
 import fs from 'node:fs'
 import { ProfilerError, systemCode } from '../errors.ts'
+import { targetOf } from '../target/find.ts'
+import { noteLeftover } from '../target/leftovers.ts'
 import { newPlacedName, type PlacedFolder, placeFolder } from '../target/place-beneath.ts'
 import { rootOf } from '../target/procfs.ts'
 
 /** @throws {ProfilerError} `SP_TOOL_FAILED` */
 export function placeIn(pid: number, folder: string): PlacedFolder {
   try {
-    return placeFolder(rootOf(pid), folder, newPlacedName(pid))
+    return placeNoted(pid, folder)
   } catch (cause) {
     const why = systemCode(cause) ?? 'it is not what it was'
     throw new ProfilerError(
@@ -17,6 +19,23 @@ export function placeIn(pid: number, folder: string): PlacedFolder {
       `${folder} of process ${pid} takes no files: ${why}`,
       { cause },
     )
+  }
+}
+
+/** Written down first: killed in between, somebody else has to take it away. */
+function placeNoted(pid: number, parent: string): PlacedFolder {
+  const name = newPlacedName(pid)
+  const forget = noteLeftover({ kind: 'folder', target: targetOf(pid), parent, name })
+  try {
+    const placed = placeFolder(rootOf(pid), parent, name)
+    const remove = () => {
+      placed.remove()
+      forget()
+    }
+    return { ...placed, remove }
+  } catch (error) {
+    forget()
+    throw error
   }
 }
 

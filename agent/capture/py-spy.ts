@@ -9,6 +9,7 @@
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
 import type { PySpyCapture } from '../runtimes/runtime.ts'
+import { notePause } from '../target/leftovers.ts'
 import type { CaptureEnd, CaptureSignals, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
@@ -29,6 +30,7 @@ export const capturePySpy: Driver<PySpyCapture> = (description, signals) => {
 async function startTurn(description: PySpyCapture, signals: CaptureSignals): Promise<Turn> {
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   const output = openNamelessFile()
+  const forget = notePause(description)
   try {
     const tool = await startTool({
       path: description.toolPath,
@@ -43,7 +45,7 @@ async function startTurn(description: PySpyCapture, signals: CaptureSignals): Pr
       begin()
       said = (said + piece).slice(-maxSaid)
     })
-    const ended = tool.ended.then((end): CaptureEnd => {
+    const ended = tool.ended.finally(forget).then((end): CaptureEnd => {
       if (run.hung()) throw hungError('py-spy')
       if (end.exitCode !== 0 && !signals.discard.aborted) throw pySpyError(description, end)
       const errors = Number(/Errors: (\d+)/.exec(said)?.[1] ?? 0)
@@ -70,6 +72,7 @@ async function startTurn(description: PySpyCapture, signals: CaptureSignals): Pr
       ended,
     }
   } catch (error) {
+    forget()
     fs.closeSync(output)
     throw error
   }

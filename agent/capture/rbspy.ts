@@ -10,6 +10,7 @@
 import fs from 'node:fs'
 import { ProfilerError } from '../errors.ts'
 import type { RbspyCapture } from '../runtimes/runtime.ts'
+import { notePause } from '../target/leftovers.ts'
 import type { CaptureEnd, CaptureSignals, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor, type TimedRun } from './run-for.ts'
@@ -30,6 +31,7 @@ export const captureRbspy: Driver<RbspyCapture> = (description, signals) => {
 async function startTurn(description: RbspyCapture, signals: CaptureSignals): Promise<Turn> {
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
   const output = openNamelessFile()
+  const forget = notePause(description)
   try {
     const tool = await startTool({
       path: description.toolPath,
@@ -49,7 +51,7 @@ async function startTurn(description: RbspyCapture, signals: CaptureSignals): Pr
       }
       late = /[\d.]+% \(\d+\/\d+\) of stack traces were sampled late/.exec(piece)?.[0] ?? late
     })
-    const ended = tool.ended.then((end): CaptureEnd => {
+    const ended = tool.ended.finally(forget).then((end): CaptureEnd => {
       if (run.hung()) throw hungError('rbspy')
       const isEmpty = fs.fstatSync(output).size === 0
       if (end.exitCode !== 0 && isEmpty && !signals.discard.aborted) {
@@ -74,6 +76,7 @@ async function startTurn(description: RbspyCapture, signals: CaptureSignals): Pr
       ended,
     }
   } catch (error) {
+    forget()
     fs.closeSync(output)
     throw error
   }

@@ -12,6 +12,7 @@ import type { Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { addressOf, type DaemonSettings, settingsVariable } from '../http/door-words.ts'
 import { readTls, type TlsFiles } from '../http/tls.ts'
+import { cleanAll } from '../session/clean.ts'
 import { openStore } from '../session/store.ts'
 import { attempted } from '../target/candidates.ts'
 import { readStat } from '../target/procfs.ts'
@@ -28,7 +29,7 @@ export async function serve(
   }
   if (settings.tlsListen !== undefined) readTls(settings as TlsFiles)
   const { state, socket, tokenFile } = daemonPaths(settings)
-  await openStore(state)
+  const store = await openStore(state)
   if (await isAnswering(socket)) {
     throw new ProfilerError('SP_DAEMON_RUNNING', `a daemon listens on ${socket}`)
   }
@@ -36,6 +37,7 @@ export async function serve(
     if (address !== undefined && address !== 'off') await tryToListen(addressOf(address))
   }
   takeState(path.join(state, 'door.json'))
+  await cleanAll(store)
   writeToken(tokenFile)
   const program = process.argv[1]!
   const daemon: DaemonSettings = {

@@ -45,7 +45,7 @@ export const captureAsk = z
     to: z
       .string()
       .max(1024)
-      .regex(/^[\u0020-\u007e\u00a0-\uffff]+$/, 'expected no control characters')
+      .regex(/^(?:file|s3|gs):[\u0020-\u007e\u00a0-\uffff]+$/, 'expected `file:DIR`, or a bucket')
       .optional()
       .describe('Where to publish. Over mTLS only at or below the destination of the daemon.'),
     publish: z

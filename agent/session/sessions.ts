@@ -16,6 +16,7 @@ import type { Target } from '../target/find.ts'
 import { readStat } from '../target/procfs.ts'
 import type { FromChild, Identity, SessionAsk, ToChild } from './ask.ts'
 import { type Budget, watchBudget } from './budget.ts'
+import { cleanAfter, isChildAlive } from './clean.ts'
 import { type Forked, forkSelf } from './fork.ts'
 import { type CaptureResult, type Change, isOver, next, problemOf, type State } from './state.ts'
 import type { Artefact, Store } from './store.ts'
@@ -287,6 +288,7 @@ export class Sessions {
 
   /** The child has ended: its result says how, or `silent` is what is known. */
   #conclude(id: string, silent: ProfilerError, unkept?: CaptureResult): void {
+    void cleanAfter(this.#store.folderOf(id))
     const result = this.#store.readResult(id) ?? unkept
     const endedAt = new Date().toISOString()
     if (result === undefined) this.#fail(id, silent)
@@ -299,16 +301,14 @@ export class Sessions {
 
   /** A capture of a daemon that is gone: its child may still be publishing, or it ended with it. */
   #recover({ id, child }: Session): void {
-    const isAlive =
-      child !== undefined && attempted(() => readStat(child.pid))?.startTicks === child.startTicks
-    if (!isAlive) {
+    if (!isChildAlive(child)) {
       this.#conclude(id, new ProfilerError('SP_CAPTURE_DIED', 'the capture ended with the daemon'))
       return
     }
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#orphans.set(id, promise)
     const look = setInterval(() => {
-      if (attempted(() => readStat(child.pid))?.startTicks === child.startTicks) return
+      if (isChildAlive(child)) return
       clearInterval(look)
       this.#orphans.delete(id)
       this.#conclude(id, new ProfilerError('SP_CAPTURE_DIED', 'the capture ended without a result'))

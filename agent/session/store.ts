@@ -3,6 +3,7 @@
 //
 //     captures/<id>/session.json     what was asked, and how far it got
 //     captures/<id>/result.json      by the child that captured: a receipt or a problem
+//     captures/<id>/leftovers.json   by the child too: what of ours is in its target while it captures
 //     captures/<id>/artefacts/       its files, as they were published
 //
 // Each file is written beside its place and renamed: it is there whole or not at
@@ -120,6 +121,11 @@ export async function openStore(state: string): Promise<Store> {
       return gone
     },
   }
+}
+
+/** By the child: what of ours is in its target now. */
+export function leftoversFile(folder: string): string {
+  return path.join(folder, 'leftovers.json')
 }
 
 /** By the child: how its capture ended. */
