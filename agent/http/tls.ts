@@ -26,6 +26,13 @@ export interface TlsMaterial {
   readonly notAfter: Date
 }
 
+// Of TLS 1.2 only what has forward secrecy and authenticates what it encrypts; of 1.3 everything.
+const ciphers = [
+  'TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256:TLS_AES_128_GCM_SHA256',
+  'ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-ECDSA-CHACHA20-POLY1305',
+  'ECDHE-RSA-AES128-GCM-SHA256:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-RSA-CHACHA20-POLY1305',
+].join(':')
+
 // A session that is resumed would let in a certificate that has ended since, and a client that asks
 // for new keys again and again makes us work.
 const secureOptions = constants.SSL_OP_NO_TICKET | constants.SSL_OP_NO_RENEGOTIATION
@@ -36,7 +43,8 @@ const maxFileBytes = 1 << 20
 /** @throws {ProfilerError} `SP_TLS_INVALID` */
 export function readTls({ tlsCert, tlsKey, tlsCa, tlsMin }: TlsFiles): TlsMaterial {
   const [cert, key, ca] = [tlsCert, tlsKey, tlsCa].map(read) as [Buffer, Buffer, Buffer]
-  const options = { cert, key, ca, minVersion: `TLSv${tlsMin}`, secureOptions } as const
+  const minVersion = `TLSv${tlsMin}` as const
+  const options = { cert, key, ca, minVersion, ciphers, secureOptions }
   try {
     // It checks that the key is the certificate's.
     tls.createSecureContext(options)

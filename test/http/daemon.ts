@@ -10,7 +10,7 @@ import { onTestFinished } from 'vitest'
 import { listPids, readChildren, readStat } from '../../agent/target/procfs.ts'
 import { type Running, startCommand } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
-import type { Pair } from './certificates.ts'
+import type { Pair } from './authority.ts'
 
 export interface Answer {
   readonly status: number

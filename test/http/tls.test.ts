@@ -4,10 +4,11 @@ import fs from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { expired, makeAuthority, type Pair } from './certificates.ts'
+import { temporaryFolder } from '../temporary.ts'
+import { expired, makeAuthority, type Pair } from './authority.ts'
 import { type Daemon, openDaemon, openDescriptors, startDaemon, until } from './daemon.ts'
 
-const authority = makeAuthority()
+const authority = makeAuthority(temporaryFolder())
 const server = authority.issue('server', 'DNS:daemon,IP:127.0.0.1')
 const viewer = authority.issue('viewer', 'URI:spiffe://shop/viewer')
 const capturer = authority.issue('capturer', 'URI:spiffe://shop/capturer')
@@ -69,7 +70,10 @@ describe('a certificate', () => {
   })
 
   test('is needed: without one, of another authority or ended, not a byte is said', async () => {
-    const stranger = makeAuthority('stranger').issue('admin', 'URI:spiffe://shop/admin')
+    const stranger = makeAuthority(temporaryFolder(), 'stranger').issue(
+      'admin',
+      'URI:spiffe://shop/admin',
+    )
     const ended = authority.issue('ended', 'URI:spiffe://shop/admin', expired)
     for (const as of ['none', stranger, ended] as const) {
       await expect(look(as)).rejects.toMatchObject({
@@ -132,6 +136,12 @@ describe('a handshake', () => {
         maxVersion: version,
         ciphers: 'ALL:@SECLEVEL=0',
       })
+    const weak = offer({
+      port: older.tlsPort,
+      maxVersion: 'TLSv1.2',
+      ciphers: 'ECDHE-ECDSA-AES256-SHA:ECDHE-ECDSA-AES256-SHA384:ECDHE-ECDSA-AES256-CCM',
+    })
+    expect(await weak).toMatch(/ALERT_HANDSHAKE_FAILURE/)
     expect(await of('TLSv1.2')).toBe('TLSv1.2')
     expect(await of('TLSv1.1')).toMatch(/ALERT_PROTOCOL_VERSION/)
   })

@@ -3,7 +3,6 @@
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
-import { temporaryFolder } from '../temporary.ts'
 
 export interface Pair {
   readonly cert: string
@@ -25,8 +24,8 @@ const days = ['-days', '2']
 /** One that has ended: openssl takes a negative number of days. */
 export const expired = ['-days', '-1']
 
-export function makeAuthority(name = 'ca'): Authority {
-  const folder = temporaryFolder()
+/** @param folder where its files are put */
+export function makeAuthority(folder: string, name = 'ca'): Authority {
   const at = (file: string) => path.join(folder, file)
   const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
