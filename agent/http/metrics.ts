@@ -42,6 +42,9 @@ const gauges = {
 
 const prefix = 'sp_flamegraph_'
 
+/** Without the prefix. */
+export const metricNames: readonly string[] = [...Object.keys(counters), ...Object.keys(gauges)]
+
 /** @param now the gauges: names with labels, as `Counted` */
 export function startMetrics(before: Counted, now: () => Counted): Metrics {
   const sums: Counted = { ...before }
