@@ -59,7 +59,7 @@ export function doorkeeper(clients: Readonly<Record<string, Role>>, token: strin
       const identity = identify(request, needed)
       if (ranks[identity.role] >= ranks[needed]) return identity
       throw new ProfilerError('SP_FORBIDDEN', `${identity.name} is a ${identity.role}`, {
-        facts: { needed },
+        facts: { needed, by: identity.name },
       })
     },
   }

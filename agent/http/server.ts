@@ -21,6 +21,7 @@ import { ProfilerError } from '../errors.ts'
 import { type Doorkeeper, isTls } from './authorize.ts'
 import type { House } from './house-parts.ts'
 import { answerError } from './problems.ts'
+import { refusalLog } from './refusals.ts'
 import { type Route, routes } from './routes.ts'
 import type { WatchedTls } from './tls.ts'
 import { wrongness } from './wire.ts'
@@ -172,10 +173,16 @@ function addRoutes(app: FastifyInstance, house: House): void {
       throw new ProfilerError('SP_MEDIA_TYPE', 'the body is not JSON')
     },
   )
-  for (const route of routes) addRoute(app, route, house)
+  const refused = refusalLog(house)
+  for (const route of routes) addRoute(app, route, house, refused)
 }
 
-function addRoute(app: FastifyInstance, route: Route, house: House): void {
+function addRoute(
+  app: FastifyInstance,
+  route: Route,
+  house: House,
+  refused: ReturnType<typeof refusalLog>,
+): void {
   const { method, path, role, answer } = route
   app.route({
     method,
@@ -204,10 +211,8 @@ function addRoute(app: FastifyInstance, route: Route, house: House): void {
     try {
       return house.doorkeeper.admit(request, role!)
     } catch (error) {
-      const code = error instanceof ProfilerError ? error.code : 'SP_INTERNAL'
       const from = isTls(request.raw.socket) ? 'tls' : 'local'
-      house.metrics.count('requests_refused_total', { code })
-      house.log.warn({ code, from, route: `${method} ${path}` }, 'request refused')
+      refused(error, { from, route: `${method} ${path}` })
       throw error
     }
   }

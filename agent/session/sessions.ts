@@ -213,8 +213,23 @@ export class Sessions {
     }
   }
 
+  /** Undefined where no process can be had: then the session has failed. */
+  #fork(id: string): Forked | undefined {
+    try {
+      const child = forkSelf('capture', { stderr: 'pipe' })
+      // Of one that never was; a message that does not reach it is no matter.
+      child.on('error', () => {})
+      if (child.pid !== undefined) return child
+    } catch (err) {
+      log.error({ err, capture: id }, 'a capture cannot be started')
+    }
+    this.#fail(id, new ProfilerError('SP_CAPTURE_DIED', 'its process cannot be started'))
+    return undefined
+  }
+
   #begin(id: string): void {
-    const child = forkSelf('capture', { stderr: 'pipe' })
+    const child = this.#fork(id)
+    if (child === undefined) return
     const running: Running = {
       child,
       exclusive: undefined,

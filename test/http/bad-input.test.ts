@@ -240,6 +240,16 @@ test('connections without end are bounded, on each side by itself, and let go', 
   await expectAlive()
 })
 
+test('who asks on and on and is refused does not fill the log', async () => {
+  const lines = () => daemon.log().match(/request refused/g)?.length ?? 0
+  const before = lines()
+  for (let ask = 0; ask < 60; ask++) await daemon.ask('GET', '/metrics', { token: 'wrong' })
+  expect(lines() - before).toBeLessThanOrEqual(40)
+  const { text } = await daemon.ask('GET', '/metrics')
+  const counted = /refused_total\{code="SP_UNAUTHENTICATED"\} (\d+)/.exec(text)?.[1]
+  expect(Number(counted)).toBeGreaterThanOrEqual(60)
+})
+
 test('nothing of what was sent is in the log', () => {
   const lines = daemon
     .log()

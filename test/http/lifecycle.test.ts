@@ -213,11 +213,14 @@ describe('serve', () => {
 
   test('goes on when nobody reads its log any more', async () => {
     const daemon = await startDaemon()
+    await daemon.ask('GET', '/healthz')
+    const house = daemon.house()!
     daemon.running.child.stderr!.destroy()
     for (let ask = 0; ask < 3; ask++) {
       expect((await daemon.ask('GET', '/v1/captures', { token: 'wrong' })).status).toBe(401)
     }
-    kill(daemon.house()!)
+    expect(daemon.house()).toBe(house)
+    kill(house)
     await sleep(500)
     expect((await daemon.ask('GET', '/v1/captures')).status).toBe(200)
   })
