@@ -12,6 +12,7 @@ import type { Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import { addressOf, type DaemonSettings, settingsVariable } from '../http/door-words.ts'
 import { readTls, type TlsFiles } from '../http/tls.ts'
+import { measureSpool } from '../publish/spool.ts'
 import { cleanAll } from '../session/clean.ts'
 import { openStore } from '../session/store.ts'
 import { attempted } from '../target/candidates.ts'
@@ -48,6 +49,7 @@ export async function serve(
     socket,
     tokenFile,
     recorder: undefined,
+    isWorkLeft: (await measureSpool(settings)).entries > 0,
     counted: {},
   }
   terminal.state('serving', `Token: ${tokenFile}; socket: ${socket}`)

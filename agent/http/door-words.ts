@@ -19,6 +19,8 @@ export interface DaemonSettings {
   readonly socket: string
   /** The flight recorder that runs. */
   readonly recorder: Recorder | undefined
+  /** Something waits to be sent: the house comes without being asked. */
+  readonly isWorkLeft: boolean
   /** Of the houses before this one. */
   readonly counted: Counted
 }
@@ -45,6 +47,8 @@ export type FromHouse =
         /** Connections that it was given. */
         readonly given: number
         readonly counted: Counted
+        /** There is something to be done then, whoever asks. */
+        readonly wakeInMs?: number | undefined
       }
     }
   | { readonly record: RecorderStart }

@@ -62,6 +62,7 @@ let child: Child | undefined
 let counted = daemon.counted
 let recorder: Recorder | undefined
 let pauseMs = recorderPauseMs
+let wake: NodeJS.Timeout | undefined
 let failures = 0
 let notBeforeMs = 0
 let isEnding = false
@@ -97,7 +98,7 @@ open().catch(error => {
 
 for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => end(signal))
 // To choose whom it records takes all that the house has loaded.
-if (settings.recorder !== 'off') house()
+if (settings.recorder !== 'off' || daemon.isWorkLeft) house()
 if (settings.until !== undefined) endAt(settings.until)
 
 function listen(where: net.ListenOptions, isTls: boolean): Promise<void> {
@@ -171,6 +172,8 @@ function house(): Child | undefined {
     }
     const { leaving } = message
     counted = leaving.counted
+    clearTimeout(wake)
+    if (leaving.wakeInMs !== undefined) wake = setTimeout(() => house(), leaving.wakeInMs)
     // A connection is on its way to it: it will ask again.
     if (leaving.given !== started.given && !isEnding) return
     if (child === started) child = undefined

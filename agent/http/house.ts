@@ -29,6 +29,7 @@ import { eventHub } from './events.ts'
 import type { House } from './house-parts.ts'
 import { type Counted, keyOf, startMetrics } from './metrics.ts'
 import { oneAtATime } from './one-at-a-time.ts'
+import { startResending } from './resend.ts'
 import { type Server, startServer } from './server.ts'
 import { type TlsFiles, watchTls } from './tls.ts'
 import { viewOf } from './view.ts'
@@ -86,6 +87,7 @@ const limits = {
   maxDiskBytes: settings.maxDisk * 1e6,
   budget: { maxBytes: settings.maxMemory * 1e6, maxCpuShare: settings.maxCpu / 100 },
 }
+const resender = startResending(settings)
 const sessions = new Sessions(store, limits, { changed, live, recorderOf }, version())
 const token = fs.readFileSync(tokenFile, 'utf8').trim()
 const house: House = {
@@ -112,15 +114,16 @@ setInterval(() => {
   for (const id of hub.watched()) sessions.look(id)
 }, liveMs).unref()
 setInterval(() => {
-  if (server!.connections > 0 || sessions.active().length > 0) workedMs = performance.now()
-  else if (performance.now() - workedMs >= idleMs)
-    tell({ leaving: { given, counted: metrics.counted() } })
+  const isWorking = server!.connections > 0 || sessions.active().length > 0 || resender.isBusy
+  if (isWorking) workedMs = performance.now()
+  else if (performance.now() - workedMs >= idleMs) leave()
 }, lookMs)
 
 function changed(session: Session): void {
   if (isOver(session.state)) {
     lives.delete(session.id)
     countEnd(session)
+    resender.kick()
   }
   hub.send(session.id, 'state', viewOf(session, lives.get(session.id)))
   if (isOver(session.state)) hub.end(session.id)
@@ -170,10 +173,16 @@ function gauges(): Counted {
       states.map(name => [keyOf('captures_active', { state: name }), byState[name]?.length ?? 0]),
     ),
     watchers: hub.watchers,
+    spool_entries: resender.entries,
     ...(tls?.current !== undefined && {
       certificate_expiry_seconds: tls.current.notAfter.getTime() / 1000,
     }),
   }
+}
+
+/** The door lets it go, if it has given nothing more. */
+function leave(): void {
+  tell({ leaving: { given, counted: metrics.counted(), wakeInMs: resender.nextMs } })
 }
 
 /** Where nothing can be recorded now, the next house tries again. */
@@ -194,7 +203,8 @@ async function drain(): Promise<void> {
   // Those who watch see the end of it: the server stays until the captures are over.
   await sessions.drain()
   hub.close()
-  tell({ leaving: { given, counted: metrics.counted() } })
+  resender.stop()
+  leave()
   await server?.close()
   process.exit(0)
 }

@@ -199,7 +199,8 @@ export class Sessions {
   /** Takes nothing new, stops what runs, and waits until it is published. */
   async drain(): Promise<void> {
     this.#isDraining = true
-    for (const { id } of this.active()) this.cancel(id)
+    // What is being published is let to its end: stopped, it would only lie in the spool.
+    for (const { id, state } of this.active()) if (state.name !== 'publishing') this.cancel(id)
     const over = [...this.#running.values()].map(
       ({ child }) => new Promise<void>(resolve => child.once('exit', () => resolve())),
     )
