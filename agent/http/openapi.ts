@@ -33,14 +33,18 @@ export function openApi(routes: readonly Route[], version: string): object {
 }
 
 function operation(route: Route, named: Map<string, object>): object {
-  const { summary, role, body, answer, params, query, headers = [] } = route
+  const { summary, role, body, answer, params, query, headers = {} } = route
   return {
     summary,
     ...(role === undefined ? { security: [] } : { description: `For a ${role} and above.` }),
     parameters: [
       ...parameters(params, 'path'),
       ...parameters(query, 'query'),
-      ...headers.map(name => ({ name, in: 'header', schema: { type: 'string' } })),
+      ...Object.entries(headers).map(([name, schema]) => ({
+        name,
+        in: 'header',
+        schema: jsonSchema(schema, 'input'),
+      })),
     ],
     ...(body !== undefined && {
       requestBody: {

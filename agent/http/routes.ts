@@ -14,6 +14,7 @@ import { pageHtml, pagePolicy } from './page.ts'
 import { viewOf } from './view.ts'
 import {
   artefactName,
+  askerVersion,
   cancelQuery,
   captureAsk,
   captureId,
@@ -38,7 +39,7 @@ export interface Route {
   readonly params?: Schema
   readonly query?: Schema
   readonly body?: Schema
-  readonly headers?: readonly string[]
+  readonly headers?: Readonly<Record<string, Schema>>
   readonly answer: {
     readonly status: number
     readonly type: string
@@ -164,7 +165,7 @@ export const routes: readonly Route[] = [
     summary: 'Asks for a capture',
     role: 'capturer',
     body: captureAsk,
-    headers: ['idempotency-key', 'sp-flamegraph-version'],
+    headers: { 'idempotency-key': idempotencyKey, 'sp-flamegraph-version': askerVersion },
     answer: { status: 202, type: json, schema: captureView },
     errors: [
       'SP_CONFIG_INVALID',

@@ -138,6 +138,9 @@ export const loginForm = z.strictObject({ token: z.string().min(1).max(200) })
 // As a header may hold it, and a log: visible ASCII.
 export const idempotencyKey = z.string().regex(/^[\x21-\x7e]{1,200}$/, 'expected visible ASCII')
 
+/** Of the command that asks: another one may take what it was sent for something else. */
+export const askerVersion = z.string().max(100)
+
 /** Every way in which a value is wrong, in a sentence. */
 export function wrongness(error: z.ZodError): string {
   return error.issues
