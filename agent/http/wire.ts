@@ -40,7 +40,10 @@ export const captureAsk = z
     stat: z.boolean().optional(),
     pause: z.boolean().optional(),
     windows: windowsAsk.optional(),
-    incident: z.string().min(1).max(100).optional(),
+    incident: z
+      .string()
+      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$/)
+      .optional(),
     formats: z.array(z.enum(formats)).min(1).max(formats.length).optional(),
     to: z
       .string()
