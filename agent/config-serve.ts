@@ -64,6 +64,8 @@ export const serveShape = {
   tlsMin: z.enum(['1.2', '1.3']),
   clients,
   until: until.optional(),
+  /** It ends when the first capture is over, and what it gave is sent. */
+  once: z.preprocess(value => (value === 'true' || value === '1' ? true : value), z.boolean()),
   /** The flight recorder: of which process, or of the only busy one. */
   recorder: z.union([
     z.enum(['off', 'busy']),
@@ -87,6 +89,7 @@ export const serveDefaults = {
   tlsMin: '1.3',
   clients: {},
   recorder: 'off',
+  once: false,
   // A pod has 30 s by default.
   grace: 25,
   queue: 16,

@@ -43,6 +43,7 @@ const flags = {
   'tls-min': { type: 'string' },
   client: { type: 'string', multiple: true },
   until: { type: 'string' },
+  once: { type: 'boolean' },
   recorder: { type: 'string' },
   grace: { type: 'string' },
   queue: { type: 'string' },

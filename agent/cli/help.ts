@@ -165,6 +165,7 @@ a minute has passed without work. SIGTERM ends it: what runs is stopped, kept an
       --client SAN=ROLE      who may what: viewer, capturer, admin; may be given several times
       --tls-min 1.2          also TLS 1.2                       (default 1.3)
       --until TIME           end by itself: 90m, or 2026-11-25T18:00:00Z
+      --once                 end when the first capture is over, and sent
       --recorder busy|PID    keep the last minutes of it, at 49 Hz, for those who ask late
       --grace SECONDS        from SIGTERM to the end            (default 25)
       --slots N, --queue N   captures at once, and that wait    (default by cores; 16)

@@ -52,6 +52,8 @@ export type FromHouse =
       }
     }
   | { readonly record: RecorderStart }
+  /** What it was started for is done (`--once`). */
+  | { readonly done: true }
 
 /** `127.0.0.1:6110`, `[::]:6443` */
 export function addressOf(text: string): ListenOptions {

@@ -161,6 +161,10 @@ function house(): Child | undefined {
   if (started === undefined) return undefined
   child = started
   started.process.on('message', (message: FromHouse) => {
+    if ('done' in message) {
+      end('once')
+      return
+    }
     if ('record' in message) {
       startRecorder(message.record)
       return

@@ -37,6 +37,8 @@ import { viewOf } from './view.ts'
 const idleMs = Number(process.env.SP_HOUSE_IDLE_MS ?? 60_000)
 const lookMs = Math.min(1000, idleMs / 4)
 const liveMs = 1000
+// Whoever asked has come for the files by then.
+const fetchMs = Math.min(5000, idleMs)
 
 const { settings, state, tokenFile, counted, ...daemon } = JSON.parse(
   process.env[settingsVariable]!,
@@ -55,6 +57,7 @@ let given = 0
 let isDraining = false
 let recorder = daemon.recorder
 let server: Server | undefined
+let hasCaptured = false
 const early: [Socket, Buffer, boolean][] = []
 
 process.on('message', (message: ToHouse, socket?: Socket) => {
@@ -116,7 +119,10 @@ setInterval(() => {
 setInterval(() => {
   const isWorking = server!.connections > 0 || sessions.active().length > 0 || resender.isBusy
   if (isWorking) workedMs = performance.now()
-  else if (performance.now() - workedMs >= idleMs) leave()
+  const restedMs = performance.now() - workedMs
+  if (settings.once && hasCaptured && resender.nextMs === undefined && restedMs >= fetchMs) {
+    tell({ done: true })
+  } else if (restedMs >= idleMs) leave()
 }, lookMs)
 
 function changed(session: Session): void {
@@ -124,6 +130,7 @@ function changed(session: Session): void {
     lives.delete(session.id)
     countEnd(session)
     resender.kick()
+    hasCaptured = true
   }
   hub.send(session.id, 'state', viewOf(session, lives.get(session.id)))
   if (isOver(session.state)) hub.end(session.id)

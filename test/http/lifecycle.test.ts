@@ -24,6 +24,14 @@ async function busyTarget(): Promise<number> {
   return pid
 }
 
+test('--once ends the daemon when a capture is over and nobody asks any more', async () => {
+  const pid = await busyTarget()
+  const daemon = await startDaemon({ args: ['--once'], env: { SP_HOUSE_IDLE_MS: '1000' } })
+  const id = await capture(daemon, pid, 0.5)
+  expect(await daemon.untilOver(id)).toMatchObject({ state: 'finished' })
+  expect(await daemon.running.result).toMatchObject({ code: 0 })
+})
+
 describe('the house', () => {
   test('leaves when nobody needs it, and the next one goes on counting', async () => {
     const daemon = await startDaemon({ env: { SP_HOUSE_IDLE_MS: '400' } })
