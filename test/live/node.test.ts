@@ -277,7 +277,7 @@ describeWith(identity, 'a Node process of another user', () => {
     const child = await startScript(['service.js', '60'])
     const result = await recordAs(asNobodyWith(), child.pid)
     expect(result.code).toBe(4)
-    expect(result.stderr).toContain('add the capability KILL')
+    expect(result.stderr).toContain('KILL may be held here, but uid 65534 does not get it')
     expect(child.said()).toBe('')
     await expectUnharmed(child)
   })
