@@ -3,7 +3,7 @@
 // Both are made when somebody asks, of what may leave: the names are redacted, and
 // the picture goes through the gate like every artefact. A look costs time in the
 // process that also reads what the tool gives, so it is made in steps between which
-// that is read, and not again before twenty times its cost has passed.
+// that is read, and not again before forty times its cost has passed.
 
 import { setImmediate } from 'node:timers/promises'
 import { monotonicMs } from '../capture/capture.ts'
@@ -147,8 +147,8 @@ function summarize({ profile, facts }: Draft, policy: RedactionPolicy): Summary 
   }
 }
 
-// So that all looks together take a twentieth of a core at most, however large the profile is.
-const restFactor = 20
+// So that numbers and picture together take a twentieth of a core at most, however large the profile is.
+const restFactor = 40
 
 /** Makes it when it is asked for, but not again before it has rested: until then it is the same. */
 function paced<Made>(make: () => Promise<Made>): () => Promise<Made> {
