@@ -6,6 +6,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import type { Settings } from '../../agent/config.ts'
+import { ProfilerError } from '../../agent/errors.ts'
 import { publishDraft } from '../../agent/publish/publish.ts'
 import { type Receipt, UnpublishedError } from '../../agent/publish/receipt.ts'
 import { sendSpooled } from '../../agent/publish/send-spooled.ts'
@@ -143,6 +144,36 @@ withStore(['toxiproxy'], 'a network that', () => {
       },
     )
   }
+
+  test.for(faults)('%s while what waits is sent: it %s', async ([, then, happen]) => {
+    const settings = settingsOf({
+      to: `s3://${path.basename(bucket)}`,
+      s3Endpoint: network.endpoint,
+      spool: temporaryFolder(),
+      uploadDeadline: '3500ms',
+      format: 'svg,folded,json,pprof',
+    })
+    network.disable()
+    const draft = await draftOf(stacks, settings)
+    const failed = publishDraft(draft, { settings, formats: settings.format }, 0)
+    await expect(failed).rejects.toBeInstanceOf(UnpublishedError)
+    network.heal()
+    happen()
+    // A slow link is no reason to begin anew, so it is given longer than a test has: somebody stops it.
+    const stop = new AbortController()
+    const reason = new ProfilerError('SP_DRAINING', 'stopped')
+    const timer = setTimeout(() => stop.abort(reason), 20_000)
+    const [outcome] = await sendSpooled(settings, stop.signal)
+    clearTimeout(timer)
+    if (then === 'waits') expect(outcome).toMatchObject({ kind: 'waits' })
+    network.heal()
+    if (outcome?.kind !== 'sent') {
+      expect(await sendSpooled(settings)).toMatchObject([{ kind: 'sent' }])
+    }
+    expect(await listSpool(settings)).toEqual([])
+    expect(captures().size).toBe(1)
+    expectWhole()
+  })
 
   test('is back is used for what waits, in order', async () => {
     const settings = settingsOf({
