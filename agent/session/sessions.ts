@@ -14,10 +14,10 @@ import { newCaptureId, subjectOf } from '../publish/place.ts'
 import { attempted } from '../target/candidates.ts'
 import type { Target } from '../target/find.ts'
 import { readStat } from '../target/procfs.ts'
-import type { FromChild, Identity, SessionAsk, ToChild } from './ask.ts'
-import { type Budget, watchBudget } from './budget.ts'
+import type { Identity, SessionAsk } from './ask.ts'
+import type { Budget } from './budget.ts'
 import { cleanAfter, isChildAlive } from './clean.ts'
-import { type Forked, forkSelf } from './fork.ts'
+import { RunningCapture, type RunningEvents } from './running.ts'
 import { type CaptureResult, type Change, isOver, next, problemOf, type State } from './state.ts'
 import type { Artefact, Store } from './store.ts'
 
@@ -61,21 +61,9 @@ export interface SessionEvents {
   recorderOf(target: Target): Recorder | undefined
 }
 
-interface Running {
-  readonly child: Forked
-  exclusive: readonly string[] | undefined
-  /** Its turn has come. */
-  hasTurn: boolean
-  problem: ProfilerError | undefined
-  /** Those who wait for the picture so far. */
-  viewers: ((picture: Buffer | undefined) => void)[]
-  /** Its result, where that is not on the disk. */
-  unkept: CaptureResult | undefined
-}
-
 export class Sessions {
   readonly #sessions = new Map<string, Session>()
-  readonly #running = new Map<string, Running>()
+  readonly #running = new Map<string, RunningCapture>()
   /** Captures of a house before this one whose children still publish, and when they will be over. */
   readonly #orphans = new Map<string, Promise<void>>()
   readonly #store: Store
@@ -169,7 +157,7 @@ export class Sessions {
     if (isOver(session.state)) return session
     this.#put({ ...session, isCancelled: true })
     const running = this.#running.get(id)
-    if (running !== undefined) send(running.child, keep ? { stop: true } : { discard: true })
+    if (running !== undefined) running.tell(keep ? { stop: true } : { discard: true })
     // A child of the house before this one stopped when that one ended, and publishes.
     else if (!this.#orphans.has(id))
       this.#fail(id, new ProfilerError('SP_CANCELLED', 'cancelled before it began'))
@@ -178,17 +166,13 @@ export class Sessions {
 
   /** Has it tell what is seen so far: `SessionEvents.live` follows, if anything is. */
   look(id: string): void {
-    const running = this.#running.get(id)
-    if (running !== undefined) send(running.child, { look: true })
+    this.#running.get(id)?.tell({ look: true })
   }
 
   /** The flame graph so far; undefined where there is none, or none any more. */
   picture(id: string): Promise<Buffer | undefined> {
     this.get(id)
-    const running = this.#running.get(id)
-    if (running === undefined) return Promise.resolve(undefined)
-    if (running.viewers.length === 0) send(running.child, { draw: true })
-    return new Promise(resolve => running.viewers.push(resolve))
+    return this.#running.get(id)?.picture() ?? Promise.resolve(undefined)
   }
 
   artefact(id: string, name: string): Artefact | undefined {
@@ -201,9 +185,7 @@ export class Sessions {
     this.#isDraining = true
     // What is being published is let to its end: stopped, it would only lie in the spool.
     for (const { id, state } of this.active()) if (state.name !== 'publishing') this.cancel(id)
-    const over = [...this.#running.values()].map(
-      ({ child }) => new Promise<void>(resolve => child.once('exit', () => resolve())),
-    )
+    const over = [...this.#running.values()].map(running => running.over)
     await Promise.all([...over, ...this.#orphans.values()])
   }
 
@@ -214,78 +196,46 @@ export class Sessions {
     }
   }
 
-  /** Undefined where no process can be had: then the session has failed. */
-  #fork(id: string): Forked | undefined {
-    try {
-      const child = forkSelf('capture', { stderr: 'pipe' })
-      // Of one that never was; a message that does not reach it is no matter.
-      child.on('error', () => {})
-      if (child.pid !== undefined) return child
-    } catch (err) {
-      log.error({ err, capture: id }, 'a capture cannot be started')
-    }
-    this.#fail(id, new ProfilerError('SP_CAPTURE_DIED', 'its process cannot be started'))
-    return undefined
-  }
-
   #begin(id: string): void {
-    const child = this.#fork(id)
-    if (child === undefined) return
-    const running: Running = {
-      child,
-      exclusive: undefined,
-      hasTurn: false,
-      problem: undefined,
-      unkept: undefined,
-      viewers: [],
+    let running: RunningCapture
+    try {
+      running = new RunningCapture(this.#limits.budget, this.#eventsOf(id))
+    } catch (error) {
+      log.error({ err: error, capture: id }, 'a capture cannot be started')
+      this.#fail(id, error)
+      return
     }
     this.#running.set(id, running)
-    const startTicks = attempted(() => readStat(child.pid).startTicks) ?? 0
+    const { pid } = running
+    const startTicks = attempted(() => readStat(pid).startTicks) ?? 0
     const now = new Date().toISOString()
-    this.#change(id, { to: 'planning' }, { beganAt: now, child: { pid: child.pid, startTicks } })
-    const unwatch = watchBudget(child.pid, this.#limits.budget, problem => {
-      running.problem = problem
-      child.kill('SIGKILL')
-    })
-    let said = ''
-    child.stderr!.setEncoding('utf8').on('data', (piece: string) => {
-      said = (said + piece).slice(-maxSaid)
-      // Its log is ours.
-      process.stderr.write(piece)
-    })
-    child.on('message', (message: FromChild) => this.#hear(id, running, message))
-    child.once('exit', (code, signal) => {
-      show(running, undefined)
-      unwatch()
-      this.#running.delete(id)
-      this.#conclude(id, running.problem ?? died(code, signal, said), running.unkept)
-      this.#grantTurns()
-      this.#schedule()
-    })
+    this.#change(id, { to: 'planning' }, { beganAt: now, child: { pid, startTicks } })
     const { ask, requester } = this.get(id)
     const folder = this.#store.folderOf(id)
     const recorder = this.#events.recorderOf(ask.target)
-    send(child, { ask, id, requester, folder, version: this.#version, recorder })
+    running.tell({ ask, id, requester, folder, version: this.#version, recorder })
   }
 
-  #hear(id: string, running: Running, message: FromChild): void {
+  #eventsOf(id: string): RunningEvents {
     // Its last words may come after its end.
-    if (isOver(this.get(id).state)) return
-    if ('planned' in message) {
-      running.exclusive = message.planned.exclusive
-      this.#grantTurns()
-    } else if ('said' in message) {
-      const { name, words } = message.said
-      const to = stateOf(name)
-      if (to === undefined) this.#put({ ...this.get(id), message: words })
-      else this.#change(id, { to }, { message: words })
-    } else if ('ended' in message) {
-      running.unkept = message.ended.unkept
-    } else if ('live' in message) {
-      this.#events.live(this.get(id), message.live)
-    } else if ('picture' in message) {
-      const { picture } = message
-      show(running, picture === undefined ? undefined : Buffer.from(picture, 'base64'))
+    const isOut = () => isOver(this.get(id).state)
+    return {
+      planned: () => this.#grantTurns(),
+      said: (name, words) => {
+        if (isOut()) return
+        const to = stateOf(name)
+        if (to === undefined) this.#put({ ...this.get(id), message: words })
+        else this.#change(id, { to }, { message: words })
+      },
+      live: view => {
+        if (!isOut()) this.#events.live(this.get(id), view)
+      },
+      ended: (silent, unkept) => {
+        this.#running.delete(id)
+        this.#conclude(id, silent, unkept)
+        this.#grantTurns()
+        this.#schedule()
+      },
     }
   }
 
@@ -296,9 +246,8 @@ export class Sessions {
     for (const each of all) {
       if (each.hasTurn || each.exclusive === undefined) continue
       if (each.exclusive.some(key => held.has(key))) continue
-      each.hasTurn = true
       for (const key of each.exclusive) held.add(key)
-      send(each.child, { turn: true })
+      each.giveTurn()
     }
   }
 
@@ -332,7 +281,7 @@ export class Sessions {
     }, orphanLookMs)
   }
 
-  #fail(id: string, error: ProfilerError): void {
+  #fail(id: string, error: unknown): void {
     const endedAt = new Date().toISOString()
     this.#change(id, { to: 'failed', problem: problemOf(error) }, { endedAt })
   }
@@ -362,33 +311,11 @@ export class Sessions {
   }
 }
 
-const maxSaid = 4096
 const orphanLookMs = 500
 
 /** What the pipeline says, as a state; undefined for what is said within one. */
 function stateOf(said: string): 'capturing' | 'publishing' | undefined {
   return said === 'capturing' || said === 'publishing' ? said : undefined
-}
-
-function died(code: number | null, signal: string | null, said: string): ProfilerError {
-  const how = signal === null ? `exit code ${code}` : signal
-  // Node's last words; what else stands there may hold anything.
-  const fatal = /^FATAL ERROR: [\w .:()-]{1,200}/m.exec(said)?.[0]
-  const facts = fatal === undefined ? {} : { 'it said': fatal }
-  return new ProfilerError('SP_CAPTURE_DIED', `the process that captured ended with ${how}`, {
-    facts,
-  })
-}
-
-function show(running: Running, picture: Buffer | undefined): void {
-  const viewers = running.viewers
-  running.viewers = []
-  for (const each of viewers) each(picture)
-}
-
-function send(child: Forked, message: ToChild): void {
-  // It may end at any moment; that it did is heard by its exit.
-  if (child.connected) child.send(message, () => {})
 }
 
 /** Hashed: two clients may choose the same key, and what they ask may be long. */
