@@ -192,6 +192,7 @@ async function capture(
       trace,
       end,
       description: used,
+      remark: sampledOnce,
     } = await sampleWithCallers(
       description,
       { ...signals, ...(watch && { isWatched: watch.isWatched }) },
@@ -228,6 +229,7 @@ async function capture(
       symbols: sources,
       ...(counted !== undefined && { counters: readPerfStat(counted.text, counted.durationMs) }),
       remarks: [
+        ...(sampledOnce === undefined ? [] : [sampledOnce]),
         ...remarksOn(description, end, { isStopped, targetEnded }),
         ...end.notes,
         ...(remark === undefined ? [] : [remark]),

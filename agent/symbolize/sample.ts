@@ -26,6 +26,16 @@ export interface Sampled {
   readonly end: CaptureEnd
 }
 
+/** The look has shown that callers are missing: with what had been sampled until then. */
+export class CallersMissing extends Error {
+  readonly until: Sampled | undefined
+
+  constructor(until: Sampled | undefined) {
+    super('frame pointers show no callers')
+    this.until = until
+  }
+}
+
 /** Told of the sampling that has begun: what has been read of it so far can be asked for. */
 export type WhenBegun = (
   description: CaptureDescription,
@@ -41,11 +51,15 @@ export interface Naming {
   readonly raw: RawFile | undefined
 }
 
-/** A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched. */
+/**
+ * A tool whose output cannot be read is ended before the error goes on: nothing runs on unwatched.
+ *
+ * @throws {CallersMissing} when the look says so
+ */
 export async function sample(
   description: CaptureDescription,
   { discard, ...signals }: CaptureSignals,
-  { names, files, whenBegun, raw }: Naming,
+  { names, files, whenBegun, raw: rawFile }: Naming,
   look?: CallGraphLook,
 ): Promise<Sampled> {
   const failed = new AbortController()
@@ -65,7 +79,7 @@ export async function sample(
       const { startedMs, endedMs } = await running.ended
       return { startNs: startedMs * 1e6, endNs: endedMs * 1e6 }
     }
-    const segments = raw === undefined ? running.segments : raw.keep(running.segments)
+    const segments = rawFile === undefined ? running.segments : rawFile.keep(running.segments)
     const reading = readSegments(segments, options, window, look?.see)
     whenBegun(description, () => {
       const snapshot = reading.snapshot()
@@ -73,13 +87,19 @@ export async function sample(
     })
     const { profile, perf, trace } = await reading.whole
     const end = await running.ended
-    if (discard.aborted || look?.missing.aborted) throw discarded()
-    return { raw: pictured(profile, description), perf, trace, end }
+    if (discard.aborted) throw discarded()
+    const raw = pictured(profile, description)
+    // It was ended because of what was seen, not for want of an answer.
+    if (look?.missing.aborted)
+      throw new CallersMissing({ raw, perf, trace, end: { ...end, killed: false } })
+    return { raw, perf, trace, end }
   } catch (error) {
+    if (error instanceof CallersMissing) throw error
     failed.abort()
     await running.ended.catch(() => {
       // The reader's error came first, and says more.
     })
+    if (look?.missing.aborted && !discard.aborted) throw new CallersMissing(undefined)
     // What was killed is cut off in the middle: that is no fault of its output.
     throw discard.aborted ? discarded() : error
   }

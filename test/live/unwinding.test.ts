@@ -7,7 +7,7 @@ import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
 import { compile, describeWith, start, startIsolated, untilBusy } from '../apps/apps.ts'
-import { profilersOf, publish, readStacks, sp } from '../command.ts'
+import { profilersOf, publish, readPublished, readStacks, sp, startCommand } from '../command.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { asSidecar } from './sidecar.ts'
 
@@ -31,6 +31,23 @@ function isNear(share: number, expected: number, samples: number): boolean {
 }
 
 describeWith(['perf', 'cc', 'setpriv'], 'a program without frame pointers', () => {
+  test('that is killed before its stacks are copied keeps what frame pointers had shown', async () => {
+    const pid = await startProgram(frameless)
+    const to = `--to=file:${temporaryFolder()}`
+    const running = startCommand(['record', `${pid}`, '-d', '5', '-F', '999', to, '--json'])
+    await running.saying('sampling anew')
+    process.kill(pid, 'SIGKILL')
+    const { receipt } = readPublished(await running.result)
+    const { unwinding, remarks } = receipt.record
+    if (unwinding === 'frame pointers') {
+      expect(remarks.join(' ')).toContain('this is what was sampled by frame pointers until then')
+      expect(receipt.quality.samples).toBeGreaterThan(20)
+    } else {
+      // perf was quicker than we.
+      expect(remarks.join(' ')).toContain('The target ended')
+    }
+  })
+
   test('is found out in the first second, and unwound by its tables', async () => {
     const pid = await startProgram(frameless)
     const { folded, receipt, read } = await record(pid)
