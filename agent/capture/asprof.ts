@@ -8,7 +8,6 @@
 // must not be stopped; after any other failure it may run, and must be. And where
 // we die, nobody stops it: so it gets a timeout at its start, a dead man's switch.
 
-import { ReadableStream } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProfilerError } from '../errors.ts'
 import type { AsprofCapture } from '../runtimes/runtime.ts'
@@ -22,6 +21,7 @@ import {
   monotonicMs,
   type Segment,
 } from './capture.ts'
+import { aliveEveryMs, captureByDumps, dumpEveryMs, dumpsAtMs } from './dumps.ts'
 import { type PerfServer, startPerfServer } from './perf-server.ts'
 
 export const captureAsprof: Driver<AsprofCapture> = async (description, signals) => {
@@ -52,35 +52,11 @@ export const captureAsprof: Driver<AsprofCapture> = async (description, signals)
     await leave()
     throw error
   }
-  const { promise: ended, resolve, reject } = Promise.withResolvers<CaptureEnd>()
-  // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
-  ended.catch(() => {})
-  const segments = new ReadableStream<Segment>({
-    start(controller) {
-      // It runs whether or not somebody reads: the target has to be left in any case.
-      run(profiler, target, description, signals, segment => controller.enqueue(segment))
-        .finally(leave)
-        .then(
-          end => {
-            controller.close()
-            resolve(end)
-          },
-          error => {
-            controller.error(error)
-            reject(error)
-          },
-        )
-    },
-  })
-  return { segments, ended }
+  return captureByDumps(emit => run(profiler, target, description, signals, emit).finally(leave))
 }
 
 // So that we are surely the ones who end it, unless we are gone.
 const deadManGraceS = 5
-// A first picture at once, another before people look away, then as often as it costs nothing.
-const dumpsAtMs = [1000, 3000]
-const dumpEveryMs = 5000
-const aliveEveryMs = 100
 
 /** @throws {ProfilerError} `SP_TOOL_BUSY` */
 async function refuseOthers(profiler: Profiler, pid: number): Promise<void> {

@@ -3,7 +3,6 @@
 // It records in the JVM and is asked for a dump now and then, whose new chunks are a
 // segment: a target that dies loses only what came after the last.
 
-import { ReadableStream } from 'node:stream/web'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { JfrCapture } from '../runtimes/runtime.ts'
 import { isRunning, type Target, targetOf } from '../target/find.ts'
@@ -14,36 +13,14 @@ import {
   monotonicMs,
   type Segment,
 } from './capture.ts'
+import { aliveEveryMs, captureByDumps, dumpEveryMs, dumpsAtMs } from './dumps.ts'
 import { type JfrRecording, startRecording } from './jfr-recording.ts'
 
 export const captureJfr: Driver<JfrCapture> = async (description, signals) => {
   const target = targetOf(description.pid)
   const recording = await startRecording(description, target, signals.discard)
-  const { promise: ended, resolve, reject } = Promise.withResolvers<CaptureEnd>()
-  // Whoever awaits it gets the rejection; nobody awaiting yet is no reason to crash.
-  ended.catch(() => {})
-  const segments = new ReadableStream<Segment>({
-    start(controller) {
-      // It runs whether or not somebody reads: the target has to be left in any case.
-      run(recording, target, description, signals, segment => controller.enqueue(segment)).then(
-        end => {
-          controller.close()
-          resolve(end)
-        },
-        error => {
-          controller.error(error)
-          reject(error)
-        },
-      )
-    },
-  })
-  return { segments, ended }
+  return captureByDumps(emit => run(recording, target, description, signals, emit))
 }
-
-// What a target leaves that dies early, then as often as it costs nothing.
-const dumpsAtMs = [1000, 3000]
-const dumpEveryMs = 5000
-const aliveEveryMs = 100
 
 async function run(
   recording: JfrRecording,
