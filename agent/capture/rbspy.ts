@@ -17,16 +17,8 @@ import { hungError, runFor, type TimedRun } from './run-for.ts'
 import { captureInTurns, type Turn } from './turns.ts'
 import { openNamelessFile, readAndClose } from './workdir.ts'
 
-export const captureRbspy: Driver<RbspyCapture> = (description, signals) => {
-  // Two of them cannot stop the target at once.
-  const isWatched = description.pause ? undefined : signals.isWatched
-  const { stop, discard } = signals
-  return captureInTurns(
-    description.durationMs,
-    { stop, discard, ...(isWatched && { isWatched }) },
-    (durationMs, signals) => startTurn({ ...description, durationMs }, signals),
-  )
-}
+export const captureRbspy: Driver<RbspyCapture> = (description, signals) =>
+  captureInTurns(description, signals, startTurn)
 
 async function startTurn(description: RbspyCapture, signals: CaptureSignals): Promise<Turn> {
   const { promise: begun, resolve: begin } = Promise.withResolvers<void>()

@@ -22,18 +22,30 @@ export interface Turn extends Capture {
   readonly begun: Promise<void>
 }
 
-export type StartTurn = (durationMs: number, signals: CaptureSignals) => Promise<Turn>
+/** What a turn is of: the rest is its tool's. */
+interface InTurns {
+  readonly durationMs: number
+  /** The target is stopped for each sample: two of them cannot do that at once, so there is one turn. */
+  readonly pause: boolean
+}
 
 /** @throws what the first turn cannot be started for */
-export async function captureInTurns(
-  durationMs: number,
-  signals: CaptureSignals,
-  startTurn: StartTurn,
+export async function captureInTurns<Description extends InTurns>(
+  description: Description,
+  given: CaptureSignals,
+  startTurn: (description: Description, signals: CaptureSignals) => Promise<Turn>,
 ): Promise<Capture> {
+  const { durationMs, pause } = description
+  const { isWatched, ...unwatched } = given
+  const signals: CaptureSignals =
+    pause || isWatched === undefined ? unwatched : { ...unwatched, isWatched }
   const start = async (leftMs: number) => {
     const over = new AbortController()
     const stop = AbortSignal.any([signals.stop, over.signal])
-    return { ...(await startTurn(leftMs, { ...signals, stop })), over }
+    return {
+      ...(await startTurn({ ...description, durationMs: leftMs }, { ...signals, stop })),
+      over,
+    }
   }
   const segments = new Readable({ objectMode: true, read() {} })
   // Whoever reads it gets the error; nobody reading yet is no reason to crash.

@@ -62,7 +62,11 @@ async function run(
 ) {
   const never = new AbortController().signal
   const signals = { stop: never, discard: never, ...more }
-  const { segments, ended } = await captureInTurns(durationMs, signals, start)
+  const { segments, ended } = await captureInTurns(
+    { durationMs, pause: false },
+    signals,
+    (turn, turnSignals) => start(turn.durationMs, turnSignals),
+  )
   const formats: string[] = []
   const read = async () => {
     for await (const { format, startedMs, endedMs } of segments as AsyncIterable<Segment>) {
