@@ -106,7 +106,13 @@ export async function startServer(house: House, tls: WatchedTls | undefined): Pr
     house.metrics.count('requests_refused_total', { code: 'TLS' })
     socket.destroy()
   })
-  if (tls !== undefined) tls.onChange = ({ options }) => secure!.setSecureContext(options)
+  if (tls !== undefined) {
+    tls.onChange = ({ options, caDigest }, before) => {
+      secure!.setSecureContext(options)
+      // A CA that is taken away is taken from those who are in, too; they come again and are asked again.
+      if (caDigest !== before?.caDigest) for (const socket of open.outside) socket.destroy()
+    }
+  }
   return {
     get connections() {
       return open.inside.size + open.outside.size

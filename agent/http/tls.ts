@@ -22,6 +22,8 @@ export interface TlsFiles {
 export interface TlsMaterial {
   readonly options: tls.SecureContextOptions
   readonly digest: string
+  /** Of those who may come: when it changes, those who came under the one before have to come again. */
+  readonly caDigest: string
   /** When our own certificate ends. */
   readonly notAfter: Date
 }
@@ -51,7 +53,8 @@ export function readTls({ tlsCert, tlsKey, tlsCa, tlsMin }: TlsFiles): TlsMateri
     const certificate = new X509Certificate(cert)
     new X509Certificate(ca)
     const digest = createHash('sha256').update(cert).update(key).update(ca).digest('hex')
-    return { options, digest, notAfter: new Date(certificate.validTo) }
+    const caDigest = createHash('sha256').update(ca).digest('hex')
+    return { options, digest, caDigest, notAfter: new Date(certificate.validTo) }
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause)
     throw new ProfilerError('SP_TLS_INVALID', `${tlsCert}, ${tlsKey}, ${tlsCa}: ${why}`, { cause })
@@ -61,8 +64,8 @@ export function readTls({ tlsCert, tlsKey, tlsCa, tlsMin }: TlsFiles): TlsMateri
 export interface WatchedTls {
   /** What is in use; undefined while the files have never fitted together: then nobody comes in this way. */
   readonly current: TlsMaterial | undefined
-  /** Called with what new connections are to use. */
-  onChange: (material: TlsMaterial) => void
+  /** Called with what new connections are to use, and with what those before have used. */
+  onChange: (material: TlsMaterial, before: TlsMaterial | undefined) => void
 }
 
 /** Looks at the files, now and for as long as the process lives. Never throws: the shell in the pod needs no certificate. */
@@ -80,10 +83,10 @@ export function watchTls(files: TlsFiles): WatchedTls {
       const read = readTls(files)
       told = ''
       if (read.digest === current?.digest) return
-      const isFirst = current === undefined
+      const before = current
       current = read
-      watched.onChange(read)
-      if (!isFirst) log.info({ notAfter: read.notAfter }, 'certificates reloaded')
+      watched.onChange(read, before)
+      if (before !== undefined) log.info({ notAfter: read.notAfter }, 'certificates reloaded')
     } catch (error) {
       const { message } = error as Error
       if (message !== told)

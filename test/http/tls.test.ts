@@ -249,6 +249,34 @@ describe('renewed certificates', () => {
     expect(renewed.log().match(/certificates not loaded/g)).toHaveLength(1)
   })
 
+  test('of another CA put out those who came under the one before', async () => {
+    const ca = `${daemon.output}/ca.pem`
+    fs.copyFileSync(authority.ca, ca)
+    const changed = await startDaemon({
+      tls: { server, ca },
+      args: [`--client=${clients}`],
+      env: { SP_TLS_LOOK_MS: '100', SP_HOUSE_IDLE_MS: '600000' },
+    })
+    const socket = tls.connect({
+      host: '127.0.0.1',
+      port: changed.tlsPort,
+      ca: fs.readFileSync(authority.ca),
+      cert: fs.readFileSync(viewer.cert),
+      key: fs.readFileSync(viewer.key),
+      servername: 'daemon',
+    })
+    socket.on('error', () => {})
+    const isClosed = new Promise(resolve => socket.once('close', resolve))
+    // Long enough, for an idle connection ends by itself after 5 s.
+    const busy = setInterval(() => socket.write('GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n'), 500)
+    socket.on('close', () => clearInterval(busy))
+    await new Promise(resolve => socket.once('data', resolve))
+    fs.copyFileSync(makeAuthority(temporaryFolder(), 'next').ca, ca)
+    await isClosed
+    await until(() => changed.log().includes('certificates reloaded'), 'it says so')
+    await expect(changed.ask('GET', '/v1/captures', { as: viewer })).rejects.toThrow()
+  })
+
   test('that are broken when the house begins shut this port, and not the one in the pod', async () => {
     const files = { cert: `${daemon.output}/b.crt`, key: `${daemon.output}/b.key` }
     fs.copyFileSync(server.cert, files.cert)
