@@ -45,7 +45,7 @@ export const captureAsprof: Driver<AsprofCapture> = async (description, signals)
         target,
         stop: ['load', library, 'true', 'stop,file=/dev/null,loglevel=none'],
         asTarget: description.asTarget,
-        untilMs: Date.now() + description.durationMs + deadManGraceS * 1000,
+        untilMs: monotonicMs() + description.durationMs + deadManGraceS * 1000,
       })
     })
   } catch (error) {

@@ -10,6 +10,7 @@ import { isRunning, type Target } from '../target/find.ts'
 import { type Leftover, readLeftovers } from '../target/leftovers.ts'
 import { pinBeneath } from '../target/open-beneath.ts'
 import { pathOfDescriptor, readStat, rootOf } from '../target/procfs.ts'
+import { monotonicMs } from './capture.ts'
 import { attach } from './hotspot-attach.ts'
 
 /**
@@ -54,7 +55,7 @@ async function clean(leftover: Leftover): Promise<string> {
 async function stop(leftover: Extract<Leftover, { kind: 'profiler' }>): Promise<string> {
   const { target, stop: command, asTarget, untilMs } = leftover
   // It has stopped by itself, and another may be somebody else's.
-  if (Date.now() > untilMs) return 'had ended'
+  if (monotonicMs() > untilMs) return 'had ended'
   await attach(target, command, { timeoutMs: stopTimeoutMs, asTarget })
   return 'stopped'
 }

@@ -23,6 +23,7 @@ import { checkSame, isRunning, type Target } from '../target/find.ts'
 import { noteLeftover } from '../target/leftovers.ts'
 import { pinBeneath } from '../target/open-beneath.ts'
 import { pathOfDescriptor, readStatus, rootOf } from '../target/procfs.ts'
+import { monotonicMs } from './capture.ts'
 import { attach } from './hotspot-attach.ts'
 import { placeIn, readPlaced } from './placed-files.ts'
 
@@ -74,7 +75,7 @@ export async function startRecording(
     target,
     stop: ['jcmd', `JFR.stop name=${name}`],
     asTarget,
-    untilMs: Date.now() + durationMs + deadManGraceS * 1000,
+    untilMs: monotonicMs() + durationMs + deadManGraceS * 1000,
   })
   const placed = placeIn(pid, folder)
   try {

@@ -28,6 +28,7 @@ export type Leftover =
       /** What the target is told to end it, over the attach protocol. */
       readonly stop: readonly [string, ...string[]]
       readonly asTarget: boolean
+      /** On the monotonic clock, which all processes of a machine share, and which nobody sets. */
       readonly untilMs: number
     }
   /** A target that a tool stops for each sample, and that ran before. */

@@ -41,3 +41,15 @@ export function buildDotnet(name: string, folder: string): string {
   )
   return assembly
 }
+
+/** Of the target: a session has a connection, whose other end is ours. */
+export function connectionsOf(pid: number): number {
+  const folder = `/proc/${pid}/fd`
+  return fs.readdirSync(folder).filter(fd => {
+    try {
+      return fs.readlinkSync(path.join(folder, fd)).startsWith('socket:')
+    } catch {
+      return false
+    }
+  }).length
+}

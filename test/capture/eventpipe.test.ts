@@ -14,7 +14,7 @@ import { type NettraceOptions, readNettrace } from '../../agent/profile/nettrace
 import { ProfileBuilder } from '../../agent/profile/profile.ts'
 import { findDiagnosticsSocket } from '../../agent/target/diagnostics-socket.ts'
 import { compileDotnet, describeWith, missing, startDotnet } from '../apps/apps.ts'
-import { type DotnetVersion, dotnetRuntimes } from '../apps/dotnet.ts'
+import { connectionsOf, type DotnetVersion, dotnetRuntimes } from '../apps/dotnet.ts'
 import { temporaryFolder } from '../temporary.ts'
 
 const never = new AbortController().signal
@@ -33,18 +33,6 @@ async function read(capture: Capture, options: NettraceOptions = {}) {
     return { profile: builder.build(), summary }
   }
   throw new Error('there was no segment')
-}
-
-/** Of the target: a session has a connection, whose other end is ours. */
-function connectionsOf(pid: number): number {
-  const folder = `/proc/${pid}/fd`
-  return fs.readdirSync(folder).filter(fd => {
-    try {
-      return fs.readlinkSync(path.join(folder, fd)).startsWith('socket:')
-    } catch {
-      return false
-    }
-  }).length
 }
 
 async function expectConnections(pid: number, count: number): Promise<void> {

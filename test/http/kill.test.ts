@@ -6,8 +6,19 @@
 import fs from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, test } from 'vitest'
+import { attach } from '../../agent/capture/hotspot-attach.ts'
+import { targetOf } from '../../agent/target/find.ts'
 import { readStat } from '../../agent/target/procfs.ts'
-import { compile, describeWith, start, startPython, untilBusy } from '../apps/apps.ts'
+import {
+  compile,
+  compileDotnet,
+  describeWith,
+  start,
+  startDotnet,
+  startPython,
+  untilBusy,
+} from '../apps/apps.ts'
+import { connectionsOf } from '../apps/dotnet.ts'
 import { compileJava, leftIn, startJava } from '../apps/jvm.ts'
 import { isOpen, startScript } from '../apps/node.ts'
 import { startRuby } from '../apps/scripts.ts'
@@ -88,6 +99,29 @@ describeWith(['asprof', 'java', 'javac'], 'in a JVM', () => {
     // Closed by the JVM once the profiler is told to stop.
     await until(() => leftIn(pid).length === 0, 'nothing is left')
   })
+
+  test('no recording is left', { timeout: 240_000 }, async () => {
+    const { pid } = await startJava(compileJava('Shares'), ['Shares', '600', 'cpu'])
+    const cleaned = await killAtRandom(pid, { tool: 'jfr' }, [4000, 500 + Math.random() * 3000])
+    expect(cleaned).toContain(`profiler in process ${pid}: stopped`)
+    const options = { timeoutMs: 20_000, asTarget: false }
+    const { text } = await attach(targetOf(pid), ['jcmd', 'JFR.check'], options)
+    expect(text).toContain('No available recordings')
+    expect(leftIn(pid)).toEqual([])
+  })
+})
+
+describeWith(['mcs', 'the .NET runtimes', 'perf'], 'in a .NET runtime', () => {
+  test.for([{}, { tool: 'eventpipe' }])(
+    'no session is left, asked with %j',
+    { timeout: 240_000 },
+    async ask => {
+      const { pid } = await startDotnet(compileDotnet('shares'), 600, { version: '8.0.4' })
+      const before = connectionsOf(pid)
+      await killAtRandom(pid, ask, atRandom())
+      await until(() => connectionsOf(pid) === before, 'every session ends')
+    },
+  )
 })
 
 test('in Node.js no inspector is left', { timeout: 120_000 }, async () => {
