@@ -1,8 +1,10 @@
 // Several windows of one process as columns of one model.
 //
 // The trie holds every stack that any of them has. The first columns are the sums,
-// by event and unit, so whoever draws column 0 draws all the windows together; then
-// come those of each window, which carry its number.
+// by event and unit, so whoever draws column 0 draws the windows together; then
+// come those of each window, which carry its number. What a flight recorder kept of
+// the minutes before is there to be compared with, and is in no sum: it would
+// drown the seconds that somebody asked for.
 
 import type { Counters } from './perf-stat.ts'
 import { type Column, noCaller, type Profile, ProfileBuilder, type Unit } from './profile.ts'
@@ -12,6 +14,8 @@ import { assess, type CaptureFacts, type Quality } from './quality.ts'
 export interface WindowRecord {
   /** From 1, in the order of time: a window that gave nothing has its number too. */
   readonly window: number
+  /** It is of the time before the ask: compared, and not drawn. */
+  readonly isRecorded?: true
   /** Of a profile that was read: its file. */
   readonly name?: string
   /** UTC. */
@@ -38,12 +42,20 @@ export interface WindowFacts {
   readonly loss: ReadonlyMap<string, number>
 }
 
+export interface WindowProfile {
+  readonly window: number
+  readonly profile: Profile
+  readonly isRecorded?: true
+}
+
 /** Names must be there already: a frame that is only an address is like no other. */
-export function mergeWindows(
-  windows: readonly { readonly window: number; readonly profile: Profile }[],
-): Profile {
+export function mergeWindows(windows: readonly WindowProfile[]): Profile {
   const builder = new ProfileBuilder()
-  const moves = windows.map(({ profile }) => addTo(builder, profile))
+  const moves = windows.map(({ profile, isRecorded }) => {
+    const moved = addStacks(builder, profile)
+    if (isRecorded === undefined) addWeights(builder, profile, moved)
+    return moved
+  })
   const sum = builder.build()
   const own = windows.flatMap(({ window, profile }, at) =>
     profile.columns.map(({ event, unit, self }): Column => {
@@ -57,7 +69,7 @@ export function mergeWindows(
 }
 
 /** @returns where each of its stacks went */
-function addTo(builder: ProfileBuilder, profile: Profile): Int32Array {
+function addStacks(builder: ProfileBuilder, profile: Profile): Int32Array {
   const frames = profile.frames.map(frame => builder.frame(frame))
   const { length, caller, frame } = profile.stacks
   const moved = new Int32Array(length)
@@ -65,6 +77,11 @@ function addTo(builder: ProfileBuilder, profile: Profile): Int32Array {
     const above = caller[stack] === noCaller ? noCaller : moved[caller[stack]!]!
     moved[stack] = builder.stack(above, frames[frame[stack]!]!)
   }
+  return moved
+}
+
+function addWeights(builder: ProfileBuilder, profile: Profile, moved: Int32Array): void {
+  const { length } = profile.stacks
   for (const { event, unit, self } of profile.columns) {
     const column = builder.column(event, unit)
     for (let stack = 0; stack < length; stack++) {
@@ -73,10 +90,9 @@ function addTo(builder: ProfileBuilder, profile: Profile): Int32Array {
   }
   for (const [what, count] of profile.loss) builder.lose(what, count)
   for (const note of profile.notes) builder.note(note)
-  return moved
 }
 
-/** All windows together: what is drawn. */
+/** All windows that were asked for together: what is drawn. */
 export function sumOf<P extends Profile>(profile: P): P {
   return { ...profile, columns: profile.columns.filter(({ window }) => window === undefined) }
 }

@@ -17,20 +17,22 @@ export function describeSeries(series: CapturedSeries, context: CaptureContext):
   const drafts = new Map(
     used.map(each => [each.window, describeCapture(each.captured, { ...context, remarks: [] })]),
   )
-  const first = drafts.get(used[0]!.window)!
-  const records = [...drafts.values()].map(({ record }) => record)
+  const asked = used.filter(({ isRecorded }) => isRecorded === undefined)
+  const drawn = asked.map(({ window }) => drafts.get(window)!)
+  const first = drawn[0]!
+  const records = drawn.map(({ record }) => record)
   const { counters: _, cpuSeconds: __, ...record } = first.record
   const cpuSeconds = sum(records, each => each.cpuSeconds)
   const windows = series.windows.map((each): WindowFacts => windowOf(each, drafts, first))
   return {
-    profile: mergeWindows(used.map(({ window, captured: { profile } }) => ({ window, profile }))),
+    profile: mergeWindows(used.map(({ captured: { profile }, ...each }) => ({ ...each, profile }))),
     record: {
       ...record,
       asked: {
         ...record.asked,
         windows: describeAsked(seriesOf(context.settings) ?? once, context.settings),
       },
-      startedAt: used[0]!.startedAt.toISOString(),
+      startedAt: asked[0]!.startedAt.toISOString(),
       durationMs: sum(records, ({ durationMs }) => durationMs)!,
       ...(cpuSeconds !== undefined && { cpuSeconds: Math.round(cpuSeconds * 1000) / 1000 }),
       remarks: [...context.remarks, ...series.remarks, ...remarksOf(windows)],
@@ -40,12 +42,18 @@ export function describeSeries(series: CapturedSeries, context: CaptureContext):
         ).values(),
       ],
     },
-    facts: together([...drafts.values()].map(({ facts }) => facts)),
+    facts: together(drawn.map(({ facts }) => facts)),
     isTargetGone: series.isTargetGone,
     title: first.title,
-    subtitle: [first.subtitle[0]!, `${used.length} windows · the first: ${first.subtitle[1]}`],
+    subtitle: [first.subtitle[0]!, `${words(asked.length, used.length)}${first.subtitle[1]}`],
     windows,
   }
+}
+
+/** How many windows the picture is of, and how many are beside it. */
+function words(asked: number, all: number): string {
+  const before = all > asked ? `${all - asked} recorded before · ` : ''
+  return asked === 1 ? before : `${asked} windows · ${before}the first: `
 }
 
 /** One window was asked for; those before it were recorded. */
@@ -57,12 +65,13 @@ function describeAsked({ offsetsMs, isOpen }: Series, { every }: Settings) {
 }
 
 function windowOf(
-  { window, startedAt, captured, failure }: CapturedWindow,
+  { window, isRecorded, startedAt, captured, failure }: CapturedWindow,
   drafts: ReadonlyMap<number, Draft>,
   first: Draft,
 ): WindowFacts {
   const draft = drafts.get(window)
-  const at = { window, startedAt: startedAt.toISOString() }
+  const when = { startedAt: startedAt.toISOString() }
+  const at = { window, ...(isRecorded !== undefined && { isRecorded }), ...when }
   if (draft === undefined) {
     const { tool, event, requestedHertz } = first.facts
     const record = { ...at, remarks: [`It gave nothing: ${failure}.`] }

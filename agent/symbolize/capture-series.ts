@@ -16,6 +16,8 @@ import type { NamedCapture } from './named-capture.ts'
 export interface CapturedWindow {
   /** From 1. */
   readonly window: number
+  /** By the flight recorder, before anybody asked. */
+  readonly isRecorded?: true
   readonly startedAt: Date
   /** Undefined where it gave nothing: then `failure` says why. */
   readonly captured: NamedCapture | undefined

@@ -18,6 +18,7 @@ import { moduleFiles } from './module-files.ts'
 import { nameSources } from './sources.ts'
 import { symbolize } from './symbolize.ts'
 
+const isRecorded = true
 const windowMs = 60_000
 // What an on-caller asks for: what changed in the last minutes. More are columns that nobody reads.
 const mostWindows = 5
@@ -52,14 +53,10 @@ export async function recordedWindows(
     const { profile, perf } = read({ startNs: startMs * 1e6, endNs: endMs * 1e6 })
     const startedAt = new Date(Date.now() - (monotonicMs() - startMs))
     if (!(weightOf(profile) > 0)) {
-      return {
-        window,
-        startedAt,
-        captured: undefined,
-        failure: 'the recorder saw no CPU time then',
-      }
+      const failure = 'the recorder saw no CPU time then'
+      return { window, isRecorded, startedAt, captured: undefined, failure }
     }
-    return { window, startedAt, captured: captured(profile, perf, startMs, endMs) }
+    return { window, isRecorded, startedAt, captured: captured(profile, perf, startMs, endMs) }
   }
   const captured = (raw: Profile, perf: PerfDataSummary, startMs: number, endMs: number) => ({
     description: describe(recorder, perfPath, endMs - startMs),

@@ -23,12 +23,18 @@ describeWith(['perf', 'cc', 'setpriv'], 'the flight recorder', () => {
     const names = receipt.files.map(({ name }: { name: string }) => name)
     expect(names).toEqual(expect.arrayContaining(['window-1.folded', 'diff-1-2.json']))
     expect(receipt.record.remarks.join(' ')).toMatch(/Window 1: .*flight recorder/)
-    const shareOf = async (window: number, name: string) => {
-      const file = `/v1/captures/${json.id}/artefacts/window-${window}.folded`
-      return readStacks((await daemon.ask('GET', file)).text).share(name)
+    const shareOf = async (file: string, name: string) => {
+      const { text } = await daemon.ask('GET', `/v1/captures/${json.id}/artefacts/${file}`)
+      return readStacks(text).share(name)
     }
-    expect(await shareOf(1, 'parse_orders')).toBeGreaterThan(0.6)
-    expect(await shareOf(2, 'retry_payment')).toBeGreaterThan(0.9)
+    expect(await shareOf('window-1.folded', 'parse_orders')).toBeGreaterThan(0.6)
+    expect(await shareOf('window-2.folded', 'retry_payment')).toBeGreaterThan(0.9)
+    // What is drawn is what was asked for.
+    expect(await shareOf('profile.folded', 'retry_payment')).toBeGreaterThan(0.9)
+    expect(receipt.record.durationMs).toBeLessThan(2000)
+    const summary = await daemon.ask('GET', `/v1/captures/${json.id}/artefacts/summary.json`)
+    expect(summary.json.windows).toMatchObject([{ window: 1, isRecorded: true }, { window: 2 }])
+    expect(summary.json.windows[1]).not.toHaveProperty('isRecorded')
     // What the ring gave was read and is gone; perf goes on.
     expect(fs.readdirSync(path.join(daemon.state, 'recorder'))).toEqual(['ring.data'])
     const below = descendants(daemon.pid)

@@ -41,6 +41,17 @@ describe('windows as columns', () => {
     expect(two).toBe('main;b 5\nother;a 2\n')
   })
 
+  test('that were recorded before the ask are compared, and in no sum', async () => {
+    const [before, now] = await Promise.all(['main;a 9\nmain;b 1\n', 'main;b 5\n'].map(folded))
+    const profile = mergeWindows([
+      { window: 1, profile: before!, isRecorded: true },
+      { window: 2, profile: now! },
+    ])
+    expect(textOf(printFolded(sumOf(profile)))).toBe('main;b 5\n')
+    expect(textOf(printFolded(profile, columnOf(profile, 1)!))).toBe('main;a 9\nmain;b 1\n')
+    expect(textOf(printFolded(profile, columnOf(profile, 2)!))).toBe('main;b 5\n')
+  })
+
   test('have a quality each, one that gave nothing too', async () => {
     const profile = await windowsOf('a 2000\n', 'a 50\n')
     const facts = { tool: 'perf', event: 'cpu-clock' }
