@@ -4,16 +4,11 @@
 // It exits with 0 if something works for one of the targets, and with 4 if
 // everything is blocked.
 
-import { askKernel } from '../capture/probe.ts'
 import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
-import { notesOnUs } from '../plan/notes.ts'
-import { readPrivileges } from '../plan/privileges.ts'
-import { redactionPolicy } from '../redact/policy.ts'
-import { examine, type Patient, printable } from '../session/examine.ts'
+import { examineAll, type Patient, printable } from '../session/examine.ts'
 import { readCandidates, seesOwnContainerOnly } from '../target/candidates.ts'
 import { busyShare, targetOf } from '../target/find.ts'
-import { readLimits } from '../target/limits.ts'
 import { parsePid } from './choose.ts'
 import { printDiagnosis, printUs } from './doctor-table.ts'
 import type { PatchKind } from './patch.ts'
@@ -35,42 +30,30 @@ export async function doctor(
   if (named === undefined && patch !== undefined) {
     throw new ProfilerError('SP_USAGE', '--print-patch needs the PID of a process to be profiled')
   }
-  const whom: { readonly pid: number; readonly cpuShare?: number }[] =
-    named === undefined ? await readCandidates() : [targetOf(parsePid(named))]
-  const answersOf = await askKernel(whom.map(({ pid }) => pid))
-
-  const policy = redactionPolicy({ customerIds: settings.customerIds })
-  const patients = whom.flatMap(({ pid, cpuShare }) =>
-    examine(pid, cpuShare, answersOf(pid), settings, policy),
-  )
-  const [first] = patients
-  if (first === undefined) {
-    throw new ProfilerError('SP_TARGET_GONE', 'every process ended while it was looked at')
-  }
+  const whom = named === undefined ? await readCandidates() : [targetOf(parsePid(named))]
+  const { us, notes, patients } = await examineAll(whom, settings)
   if (!patients.some(isTreatable)) process.exitCode = 4
   if (patch !== undefined) {
     const { printPatch } = await import('./patch.ts')
-    printPatch(patch, first, terminal)
+    printPatch(patch, patients[0]!, terminal)
     return
   }
-  const us = readPrivileges(first.pid, answersOf(first.pid))
-  const notes = notesOnUs(us, readLimits())
-  if (named === undefined && seesOwnContainerOnly()) notes.push(...notShared)
+  const isAlone = named === undefined && seesOwnContainerOnly()
+  const said = isAlone ? [...notes, notShared] : notes
   const busy = patients.filter(({ cpuShare = 1 }) => cpuShare >= busyShare)
   const shown = (busy.length > 0 ? busy : patients).slice(0, maxShown)
-  printUs(us, notes, terminal)
+  printUs(us, said, terminal)
   for (const patient of shown) printDiagnosis(patient, terminal)
   if (patients.length > shown.length) {
     const more = patients.length - shown.length
     terminal.print(`and ${more} more that use less (--json lists them all)`)
   }
-  terminal.emit({ us: printable(us), notes, targets: patients })
+  terminal.emit({ us: printable(us), notes: said, targets: patients })
 }
 
-const notShared = [
+const notShared =
   'only processes of this container can be seen: share the PID namespace of the pod ' +
-    '(`shareProcessNamespace: true`, or `kubectl debug --target=CONTAINER`)',
-]
+  '(`shareProcessNamespace: true`, or `kubectl debug --target=CONTAINER`)'
 
 function isTreatable({ findings }: Patient): boolean {
   return findings.some(({ status }) => status !== 'blocked')

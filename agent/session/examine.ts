@@ -1,18 +1,20 @@
 // One process and what may be done with it: every strategy's finding, and the
 // least to grant. Redacted: what doctor says is pasted into a chat.
 
+import { askKernel } from '../capture/probe.ts'
 import { type Mode, modes, type Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { diagnose, type Finding } from '../plan/diagnosis.ts'
 import { type Least, leastGrant } from '../plan/grants.ts'
-import { notesOnTarget } from '../plan/notes.ts'
+import { notesOnTarget, notesOnUs } from '../plan/notes.ts'
 import { readPrivileges } from '../plan/privileges.ts'
-import type { RedactionPolicy } from '../redact/policy.ts'
+import { type RedactionPolicy, redactionPolicy } from '../redact/policy.ts'
 import { redactTexts } from '../redact/redact.ts'
 import type { Answers } from '../runtimes/answers.ts'
 import { fingerprint } from '../runtimes/index.ts'
 import type { Privileges } from '../runtimes/runtime.ts'
 import { type ProcessFacts, withFacts } from '../target/facts.ts'
+import { readLimits } from '../target/limits.ts'
 
 export interface Patient {
   readonly pid: number
@@ -29,8 +31,33 @@ export interface Patient {
   readonly least?: Least & { readonly mode: Mode }
 }
 
+export interface Examination {
+  readonly us: Privileges
+  /** What is to be known of us, in sentences. */
+  readonly notes: readonly string[]
+  readonly patients: readonly Patient[]
+}
+
+/** @throws {ProfilerError} `SP_TARGET_GONE` if all of them ended while we looked */
+export async function examineAll(
+  whom: readonly { readonly pid: number; readonly cpuShare?: number }[],
+  settings: Settings,
+): Promise<Examination> {
+  const answersOf = await askKernel(whom.map(({ pid }) => pid))
+  const policy = redactionPolicy({ customerIds: settings.customerIds })
+  const patients = whom.flatMap(({ pid, cpuShare }) => {
+    return examine(pid, cpuShare, answersOf(pid), settings, policy)
+  })
+  const [first] = patients
+  if (first === undefined) {
+    throw new ProfilerError('SP_TARGET_GONE', 'every process ended while it was looked at')
+  }
+  const us = readPrivileges(first.pid, answersOf(first.pid))
+  return { us, notes: notesOnUs(us, readLimits()), patients }
+}
+
 /** Empty if it ended while we looked. */
-export function examine(
+function examine(
   pid: number,
   cpuShare: number | undefined,
   answers: Answers,
