@@ -28,6 +28,7 @@ export async function serve(
   if (positionals.length > 0) {
     throw new ProfilerError('SP_USAGE', `serve takes no ${positionals.join(' ')}`)
   }
+  refuseFiles(settings)
   if (settings.tlsListen !== undefined) readTls(settings as TlsFiles)
   const { state, socket, tokenFile } = daemonPaths(settings)
   const store = await openStore(state)
@@ -59,6 +60,17 @@ export async function serve(
     ...(process.env as Record<string, string>),
     [settingsVariable]: JSON.stringify(daemon),
   })
+}
+
+/** One file cannot hold what many captures give, and who asks a daemon does not have its files. */
+function refuseFiles({ output, live, keepRaw }: Settings): void {
+  const given = Object.entries({ output, live, keepRaw }).filter(([, file]) => file !== undefined)
+  if (given.length === 0) return
+  const names = given.map(([name]) => name).join(', ')
+  throw new ProfilerError(
+    'SP_CONFIG_INVALID',
+    `${names}: a file of one capture, and not of a daemon`,
+  )
 }
 
 // The door makes little and keeps nothing: a young generation that grows to 16 MB would only be its idle size.

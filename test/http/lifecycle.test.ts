@@ -210,6 +210,13 @@ describe('serve', () => {
     expect((await daemon.ask('GET', '/v1/captures')).status).toBe(200)
   })
 
+  test('has no file of a single capture', async () => {
+    const env = { SP_FLAMEGRAPH_KEEP_RAW: '/tmp/raw', SP_FLAMEGRAPH_LIVE: '/tmp/live.svg' }
+    const { code, stderr } = await sp(['serve', '--state', temporaryFolder()], { env })
+    expect(code).toBe(2)
+    expect(stderr).toContain('live, keepRaw: a file of one capture, and not of a daemon')
+  })
+
   test('says that a port is taken to whoever started it', async () => {
     const { port } = await startDaemon()
     const args = [`--listen=127.0.0.1:${port}`, `--state=${temporaryFolder()}/state`]
