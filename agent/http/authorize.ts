@@ -3,12 +3,14 @@
 // Over mTLS it is the certificate's SAN, which the configuration maps to a role.
 // Over loopback and the unix socket it is the token of a 0600 file: the other
 // containers of the pod share the loopback, so to come from there proves nothing.
-// A browser on loopback has the token in a cookie, good for looking only.
+// A browser on loopback has a cookie that is good for looking only. It is made of
+// the token and is not the token: a browser sends it to every port of `localhost`,
+// and so to whatever else is forwarded there.
 //
 // The trap: a SAN is text that a CA signed and Node joined by commas; what holds a
 // quote is escaped by Node, and is nobody we know (CVE-2021-44532).
 
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { FastifyRequest } from 'fastify'
 import type { Role } from '../config-serve.ts'
@@ -32,6 +34,7 @@ const ranks: Readonly<Record<Role, number>> = { viewer: 0, capturer: 1, admin: 2
 
 export function doorkeeper(clients: Readonly<Record<string, Role>>, token: string): Doorkeeper {
   const roleOf = new Map(Object.entries(clients))
+  const lookingOnly = createHmac('sha256', token).update(cookieName).digest('base64url')
   const identify = (request: FastifyRequest, needed: Role): Identity => {
     const { socket } = request.raw
     if (isTls(socket)) return byCertificate(socket, roleOf)
@@ -45,7 +48,7 @@ export function doorkeeper(clients: Readonly<Record<string, Role>>, token: strin
     }
     const cookie = cookieOf(request.headers.cookie)
     if (cookie !== undefined && needed === 'viewer' && request.method === 'GET') {
-      if (isSame(cookie, token)) return { name: 'token', role: 'viewer' }
+      if (isSame(cookie, lookingOnly)) return { name: 'token', role: 'viewer' }
     }
     throw unauthenticated('no token was given')
   }
@@ -53,7 +56,7 @@ export function doorkeeper(clients: Readonly<Record<string, Role>>, token: strin
     cookieFor(given) {
       if (!isSame(given, token)) throw unauthenticated('the token is wrong')
       // Strict: no page of another site makes the browser send it.
-      return `${cookieName}=${token}; HttpOnly; SameSite=Strict; Path=/`
+      return `${cookieName}=${lookingOnly}; HttpOnly; SameSite=Strict; Path=/`
     },
     admit(request, needed) {
       const identity = identify(request, needed)
