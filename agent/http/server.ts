@@ -23,7 +23,7 @@ import type { House } from './house-parts.ts'
 import { answerError } from './problems.ts'
 import { refusalLog } from './refusals.ts'
 import { type Route, routes } from './routes.ts'
-import type { WatchedTls } from './tls.ts'
+import { endWithCertificate, type WatchedTls } from './tls.ts'
 import { wrongness } from './wire.ts'
 
 export interface Server {
@@ -45,6 +45,8 @@ const handshakeMs = 5_000
 const keepAliveMs = 5_000
 // Whoever takes nothing of an answer for so long; events are sent more often.
 const stalledMs = 60_000
+// Of a connection whose certificate has ended: who asks is told so.
+const lastWordMs = 5_000
 // As the door has it: the network cannot take the places of the shell in the pod.
 const maxConnections = { inside: 256, outside: 512 }
 
@@ -106,6 +108,7 @@ export async function startServer(house: House, tls: WatchedTls | undefined): Pr
     house.metrics.count('requests_refused_total', { code: 'TLS' })
     socket.destroy()
   })
+  secure?.on('secureConnection', socket => endWithCertificate(socket, lastWordMs))
   if (tls !== undefined) {
     tls.onChange = ({ options, caDigest }, before) => {
       secure!.setSecureContext(options)

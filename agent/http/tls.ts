@@ -99,6 +99,19 @@ export function watchTls(files: TlsFiles): WatchedTls {
   return watched
 }
 
+/**
+ * Ends a connection with the certificate that opened it.
+ *
+ * @param lastWordMs what asks is told so in that time; what goes on without asking, as events do, is cut after it
+ */
+export function endWithCertificate(socket: tls.TLSSocket, lastWordMs: number): void {
+  const leftMs = Date.parse(socket.getPeerCertificate().valid_to) - Date.now() + lastWordMs
+  // A timer holds 24 days, and no connection does.
+  const end = setTimeout(() => socket.destroy(), Math.min(leftMs, 2 ** 31 - 1))
+  end.unref()
+  socket.once('close', () => clearTimeout(end))
+}
+
 function read(file: string): Buffer {
   try {
     if (fs.statSync(file).size > maxFileBytes) {

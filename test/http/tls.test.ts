@@ -4,6 +4,7 @@ import fs from 'node:fs'
 import net from 'node:net'
 import tls from 'node:tls'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compile, start } from '../apps/apps.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { expired, makeAuthority, type Pair } from './authority.ts'
 import { type Daemon, openDaemon, openDescriptors, startDaemon, until } from './daemon.ts'
@@ -186,7 +187,7 @@ describe('a handshake', () => {
         let said = ''
         // Whoever half closes nothing and reads on is the one who would stay.
         const socket = net.connect({ port: daemon.tlsPort, host: '127.0.0.1', allowHalfOpen: true })
-        socket.on('data', piece => {
+        socket.on('data', (piece: Buffer) => {
           said += piece.toString('latin1')
         })
         socket.on('error', () => {}).on('close', () => resolve(said))
@@ -202,6 +203,39 @@ describe('a handshake', () => {
     for (const each of said) expect(each).not.toContain('HTTP/1.1')
     await until(() => openDescriptors(house) <= before, 'the house closes them')
     expect((await look(viewer)).status).toBe(200)
+  })
+})
+
+describe('a certificate that ends', () => {
+  test('ends the events that it was let in to', { timeout: 60_000 }, async () => {
+    const { pid } = start(compile('burn'), ['60'])
+    const asked = await daemon.ask('POST', '/v1/captures', {
+      as: capturer,
+      body: { target: { pid }, seconds: 60, publish: false },
+    })
+    const { id } = asked.json
+    const brief = authority.issueBriefly('brief', 'URI:spiffe://shop/viewer', 3)
+    const began = performance.now()
+    const socket = tls.connect({
+      host: '127.0.0.1',
+      port: daemon.tlsPort,
+      ca: fs.readFileSync(authority.ca),
+      cert: fs.readFileSync(brief.cert),
+      key: fs.readFileSync(brief.key),
+      servername: 'daemon',
+    })
+    socket.write(`GET /v1/captures/${id}/events HTTP/1.1\r\nHost: daemon\r\n\r\n`)
+    let said = ''
+    socket.on('data', piece => {
+      said += piece
+    })
+    await new Promise(resolve => socket.on('error', () => {}).on('close', resolve))
+    expect(said).toContain('event: state')
+    expect(performance.now() - began).toBeLessThan(30_000)
+    expect((await daemon.ask('GET', `/v1/captures/${id}`, { as: capturer })).json.state).not.toBe(
+      'finished',
+    )
+    await daemon.ask('DELETE', `/v1/captures/${id}?keep=false`, { as: capturer })
   })
 })
 
