@@ -7,8 +7,8 @@ import type { CaptureView } from './wire.ts'
 
 /** @param live what its capture shows so far, if it captures */
 export function viewOf(session: Session, live?: unknown): CaptureView {
-  const { id, ask, state, message, requester, createdAt, beganAt, endedAt } = session
-  const { mode, hertz, duration, every, incident, to } = ask.settings
+  const { id, ask, state, message, requester, incident, createdAt, beganAt, endedAt } = session
+  const { mode, hertz, duration, every, to } = ask.settings
   const series = seriesOf(ask.settings)
   const href = `/v1/captures/${id}`
   const receipt = state.name === 'finished' ? state.receipt : undefined
@@ -26,7 +26,8 @@ export function viewOf(session: Session, live?: unknown): CaptureView {
       seconds: duration / 1000,
       ...(series !== undefined && { windows: windowsOf(series, every) }),
       to,
-      ...(incident !== undefined && { incident }),
+      // As the files have it, once there are any: each capture has a key of its own.
+      ...(incident !== undefined && { incident: receipt?.record.incident ?? incident }),
     },
     createdAt,
     ...(beganAt !== undefined && { beganAt }),

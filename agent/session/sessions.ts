@@ -8,9 +8,12 @@
 
 import { createHash } from 'node:crypto'
 import type { Recorder } from '../capture/recorder.ts'
+import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { log } from '../log.ts'
 import { newCaptureId, subjectOf } from '../publish/place.ts'
+import { redactionPolicy } from '../redact/policy.ts'
+import { redactTexts } from '../redact/redact.ts'
 import { attempted } from '../target/candidates.ts'
 import type { Target } from '../target/find.ts'
 import { readStat } from '../target/procfs.ts'
@@ -25,6 +28,8 @@ export interface Session {
   readonly id: string
   readonly ask: SessionAsk
   readonly requester: string
+  /** As it is shown to whoever may look: redacted. */
+  readonly incident?: string
   readonly createdAt: string
   readonly state: State
   /** What it said last, in a sentence. */
@@ -114,6 +119,7 @@ export class Sessions {
       ask,
       requester: name,
       createdAt: now.toISOString(),
+      ...shownOf(ask.settings),
       state: { name: 'queued' },
       message: 'Waiting for its turn',
       ...(given !== undefined && { idempotency: hashed(identity, given) }),
@@ -316,6 +322,11 @@ const orphanLookMs = 500
 /** What the pipeline says, as a state; undefined for what is said within one. */
 function stateOf(said: string): 'capturing' | 'publishing' | undefined {
   return said === 'capturing' || said === 'publishing' ? said : undefined
+}
+
+/** An incident may be named after a customer. */
+function shownOf({ incident, customerIds }: Settings): Pick<Session, 'incident'> {
+  return incident === undefined ? {} : redactTexts({ incident }, redactionPolicy({ customerIds }))
 }
 
 /** Hashed: two clients may choose the same key, and what they ask may be long. */

@@ -3,6 +3,7 @@
 import fs from 'node:fs'
 import net from 'node:net'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { compile, start } from '../apps/apps.ts'
 import { type Answer, type Daemon, openDaemon, openDescriptors, until } from './daemon.ts'
 
 let daemon: Daemon
@@ -146,11 +147,30 @@ describe('a header', () => {
   })
 
   test('a cookie is good for looking, and for nothing else', async () => {
-    const as = { token: '', headers: { cookie: `a=b; sp_token=${daemon.token}` } }
+    const headers = { 'content-type': 'application/x-www-form-urlencoded' }
+    const login = await daemon.ask('POST', '/login', { headers, body: `token=${daemon.token}` })
+    const [cookie] = login.headers['set-cookie']![0]!.split(';') as [string]
+    // The browser sends it to every port of this host: whoever has it must not have the token by it.
+    expect(cookie).not.toContain(daemon.token)
+    const asToken = await daemon.ask('GET', '/v1/captures', { token: cookie.split('=')[1]! })
+    expect(asToken.status).toBe(401)
+    const as = { token: '', headers: { cookie: `a=b; ${cookie}` } }
     expect((await daemon.ask('GET', '/v1/captures', as)).status).toBe(200)
     expect((await daemon.ask('POST', '/v1/captures', { ...as, body: {} })).status).toBe(401)
     expect((await daemon.ask('DELETE', '/v1/captures/abc', as)).status).toBe(401)
   })
+})
+
+test('an incident that is named after a customer is shown to nobody', async () => {
+  const incident = 'INC-4111111111111111'
+  const { pid } = start(compile('burn'), ['60'])
+  const { json } = await post({ target: { pid }, seconds: 0.2, incident })
+  const over = await daemon.untilOver(json.id)
+  expect(json.asked.incident).toMatch(/^INC-\[card:/)
+  expect(over.asked.incident).toBe(over.receipt.record.incident)
+  const list = await daemon.ask('GET', '/v1/captures')
+  for (const text of [JSON.stringify([json, over]), list.text, daemon.log()])
+    expect(text).not.toContain('4111111111111111')
 })
 
 describe('bytes', () => {
