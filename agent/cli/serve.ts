@@ -31,6 +31,12 @@ export async function serve(
   refuseFiles(settings)
   if (settings.tlsListen !== undefined) readTls(settings as TlsFiles)
   const { state, socket, tokenFile } = daemonPaths(settings)
+  if (Buffer.byteLength(socket) > maxSocketPath) {
+    const message = `${socket} is longer than the ${maxSocketPath} bytes that the path of a socket may have`
+    throw new ProfilerError('SP_LISTEN_FAILED', message, {
+      facts: { 'name a shorter one with': '--socket' },
+    })
+  }
   const store = await openStore(state)
   if (await isAnswering(socket)) {
     throw new ProfilerError('SP_DAEMON_RUNNING', `a daemon listens on ${socket}`)
@@ -72,6 +78,9 @@ function refuseFiles({ output, live, keepRaw }: Settings): void {
     `${names}: a file of one capture, and not of a daemon`,
   )
 }
+
+// Of the kernel (`sun_path`), less the zero at the end.
+const maxSocketPath = 107
 
 // The door makes little and keeps nothing: a young generation that grows to 16 MB would only be its idle size.
 // And it computes nothing: sixty probes make V8 load its compilers, which are 2 MB of code.

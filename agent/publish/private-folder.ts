@@ -4,7 +4,7 @@
 // Its name can be guessed and its parent may be writable by all, so that it is
 // ours, a real folder and closed to others is checked, never assumed.
 
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import fs from 'node:fs/promises'
 import os from 'node:os'
 import path from 'node:path'
@@ -45,11 +45,16 @@ export function privateRoot(beneath: string = os.tmpdir()): string {
   return path.join(path.resolve(beneath), `sp-flamegraph-${process.getuid?.() ?? 0}`)
 }
 
+/** A folder and those above it. Not by `recursive`: in a folder that takes none, such as /proc, Node then tries for ever. */
+export async function makeFolder(folder: string): Promise<void> {
+  const missing: string[] = []
+  for (let at = path.resolve(folder); !existsSync(at); at = path.dirname(at)) missing.unshift(at)
+  for (const each of missing) await makeUnlessThere(each)
+}
+
 /** @throws {ProfilerError} `SP_OUTPUT_FAILED`, where it is there and not ours, or open to others */
 export async function ensurePrivate(folder: string): Promise<void> {
-  await fs.mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EEXIST') throw error
-  })
+  await makeUnlessThere(folder)
   const stat = await fs.lstat(folder)
   if (!stat.isDirectory() || stat.uid !== process.getuid?.() || (stat.mode & 0o077) !== 0) {
     throw new ProfilerError(
@@ -57,6 +62,12 @@ export async function ensurePrivate(folder: string): Promise<void> {
       `${folder} is not a folder of ours that is closed to others: remove it`,
     )
   }
+}
+
+async function makeUnlessThere(folder: string): Promise<void> {
+  await fs.mkdir(folder, { mode: 0o700 }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EEXIST') throw error
+  })
 }
 
 /** Makes a file, which must not exist. It is on the disk when this returns. */

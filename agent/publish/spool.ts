@@ -19,7 +19,7 @@ import type { Settings } from '../config.ts'
 import { ProfilerError, systemCode } from '../errors.ts'
 import type { Passed } from '../redact/gate.ts'
 import { readBootId, readStat } from '../target/procfs.ts'
-import { ensurePrivate, privateRoot, syncFolder } from './private-folder.ts'
+import { ensurePrivate, makeFolder, privateRoot, syncFolder } from './private-folder.ts'
 import { type SpoolEntry, writeEntry } from './spool-entry.ts'
 
 export type SpoolSettings = Pick<Settings, 'spool' | 'spoolMaxBytes' | 'spoolMaxEntries'>
@@ -90,8 +90,7 @@ export async function measureSpool(
 export async function checkSpool(settings: SpoolSettings, moreBytes = 0): Promise<void> {
   const spool = spoolFolder(settings)
   try {
-    if (settings.spool !== undefined)
-      await fs.mkdir(settings.spool, { mode: 0o700, recursive: true })
+    if (settings.spool !== undefined) await makeFolder(settings.spool)
     await ensurePrivate(path.dirname(spool))
     await ensurePrivate(spool)
   } catch (cause) {

@@ -13,7 +13,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Readable } from 'node:stream'
 import { errorKinds, ProfilerError, systemCode } from '../errors.ts'
-import { ensurePrivate, privateRoot } from '../publish/private-folder.ts'
+import { ensurePrivate, makeFolder, privateRoot } from '../publish/private-folder.ts'
 import type { Session } from './sessions.ts'
 import type { CaptureResult } from './state.ts'
 
@@ -44,7 +44,7 @@ export async function openStore(state: string): Promise<Store> {
   const root = path.join(state, 'captures')
   try {
     const parent = path.dirname(state)
-    fs.mkdirSync(parent, { recursive: true, mode: 0o700 })
+    await makeFolder(parent)
     // Whoever owns the parent can put another folder in the place of ours. Our own root has a name that can be guessed.
     if (parent === privateRoot()) await ensurePrivate(parent)
     for (const folder of [state, root]) await ensurePrivate(folder)

@@ -217,6 +217,22 @@ describe('serve', () => {
     expect(stderr).toContain('live, keepRaw: a file of one capture, and not of a daemon')
   })
 
+  test('says that its folder cannot be made where nothing can be, and does not try for ever', async () => {
+    const { code, stderr } = await sp(['serve', '--state=/proc/x/state', '--listen=off'])
+    expect(stderr).toContain('/proc/x/state/captures cannot be made: ENOENT')
+    expect(stderr).toContain('SP_OUTPUT_FAILED')
+    expect(code).toBe(6)
+  })
+
+  test('says that the path of its socket is too long to whoever started it', async () => {
+    const state = path.join(temporaryFolder(), 'long'.repeat(30))
+    const { code, stderr } = await sp(['serve', `--state=${state}`, '--listen=off'])
+    expect(stderr).toContain('SP_LISTEN_FAILED')
+    expect(stderr).toContain('--socket')
+    expect(code).toBe(1)
+    expect(fs.existsSync(state)).toBe(false)
+  })
+
   test('says that a port is taken to whoever started it', async () => {
     const { port } = await startDaemon()
     const args = [`--listen=127.0.0.1:${port}`, `--state=${temporaryFolder()}/state`]

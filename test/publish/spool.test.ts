@@ -341,6 +341,11 @@ describe('the limits', () => {
     await checkSpool(here.settings)
   })
 
+  test('are told where no folder can be made, and it is not tried for ever', async () => {
+    const { settings } = place({ spool: '/proc/x/spool' })
+    await expect(checkSpool(settings)).rejects.toMatchObject({ code: 'SP_OUTPUT_FAILED' })
+  })
+
   test('are of bytes too', async () => {
     const here = place({ spoolMaxBytes: '1MB' })
     await checkSpool(here.settings, 2 ** 20)
