@@ -14,7 +14,7 @@ import { addressOf, type DaemonSettings, settingsVariable } from '../http/door-w
 import { readTls, type TlsFiles } from '../http/tls.ts'
 import { measureSpool } from '../publish/spool.ts'
 import { cleanAll } from '../session/clean.ts'
-import { openStore } from '../session/store.ts'
+import { openStore, readBounded } from '../session/store.ts'
 import { attempted } from '../target/candidates.ts'
 import { readStat } from '../target/procfs.ts'
 import { daemonPaths } from './daemon-paths.ts'
@@ -122,9 +122,9 @@ function takeState(file: string): void {
         throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
       }
     }
-    const other = attempted(() => JSON.parse(fs.readFileSync(file, 'utf8')))
-    const hasTaken = attempted(() => readStat(other?.pid).startTicks) === other?.startTicks
-    if (other !== undefined && hasTaken) {
+    const other = attempted(() => JSON.parse(readBounded(file)))
+    const ticks = attempted(() => readStat(other?.pid).startTicks)
+    if (ticks !== undefined && ticks === other?.startTicks) {
       const message = `process ${other.pid} has ${path.dirname(file)}`
       throw new ProfilerError('SP_DAEMON_RUNNING', message)
     }

@@ -63,6 +63,7 @@ export async function openStore(state: string): Promise<Store> {
         fs.mkdirSync(folder, { recursive: true, mode: 0o700 })
         writeWhole(path.join(folder, 'session.json'), JSON.stringify(session))
       } catch (cause) {
+        removeIfEmpty(folder)
         const message = `the state of a capture cannot be written: ${systemCode(cause)}`
         throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
       }
@@ -141,11 +142,27 @@ function checkedId(id: string): string {
 
 function writeWhole(file: string, text: string): void {
   const partial = `${file}.partial`
-  fs.writeFileSync(partial, text, { mode: 0o600, flush: true })
-  fs.renameSync(partial, file)
+  try {
+    fs.writeFileSync(partial, text, { mode: 0o600, flush: true })
+    fs.renameSync(partial, file)
+  } catch (error) {
+    // On a full disk half a file only takes the room.
+    fs.rmSync(partial, { force: true })
+    throw error
+  }
 }
 
-function readBounded(file: string): string {
+/** Of a capture that was refused because nothing can be written: every further ask would leave another one. */
+function removeIfEmpty(folder: string): void {
+  try {
+    fs.rmdirSync(folder)
+  } catch {
+    // It holds what was written before, or never was.
+  }
+}
+
+/** Of a file that may be a link, a pipe, or larger than we ever write one. */
+export function readBounded(file: string): string {
   const { O_RDONLY, O_NOFOLLOW, O_NONBLOCK } = fs.constants
   const fd = fs.openSync(file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK)
   try {

@@ -317,6 +317,14 @@ describeWith(['root'], 'a state folder', () => {
     expect(fs.readdirSync(path.join(state, 'captures')).length).toBe(8)
   })
 
+  test('does not wait for a pipe in the place of what a killed daemon left', async () => {
+    const state = temporaryFolder()
+    fs.chmodSync(state, 0o700)
+    execFileSync('mkfifo', [path.join(state, 'door.json')])
+    const daemon = await startDaemon({ state })
+    expect((await daemon.ask('GET', '/v1/captures')).status).toBe(200)
+  })
+
   test('on a full disk takes no capture, and has the daemon live', async () => {
     const disk = temporaryFolder()
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=128k,mode=700', 'sp-test', disk])
@@ -345,6 +353,8 @@ describeWith(['root'], 'a state folder', () => {
       daemon.ask('POST', '/v1/captures', { body: { target: { pid }, seconds: 0.5 } })
     fill()
     expect(await ask()).toMatchObject({ status: 507, json: { code: 'SP_OUTPUT_FAILED' } })
+    // Who asks again and again must not leave a folder each time.
+    expect(fs.readdirSync(path.join(daemon.state, 'captures'))).toEqual([])
     fs.rmSync(filler)
     const { json } = await ask()
     await until(
