@@ -100,7 +100,7 @@ export const routes: readonly Route[] = [
     role: 'viewer',
     answer: { status: 200, type: json },
     errors: [],
-    handle: async ({ house }) => (await import('./openapi.ts')).openApi(routes, house.version),
+    handle: ({ house }) => document(house.version),
   },
   {
     method: 'GET',
@@ -296,6 +296,14 @@ export const routes: readonly Route[] = [
     },
   },
 ]
+
+let made: Promise<object> | undefined
+
+/** It takes a moment of a core, and is always the same. */
+function document(version: string): Promise<object> {
+  made ??= import('./openapi.ts').then(({ openApi }) => openApi(routes, version))
+  return made
+}
 
 // The picture's own script may run, and nothing else: no origin of ours is lent to it.
 const artefactPolicy = [

@@ -47,6 +47,9 @@ const keepAliveMs = 5_000
 const stalledMs = 60_000
 // Of a connection whose certificate has ended: who asks is told so.
 const lastWordMs = 5_000
+// Requests of one connection that wait for their answers: who sends them on and on without reading
+// would have them all made, and be gone.
+const maxPipelined = 16
 // As the door has it: the network cannot take the places of the shell in the pod.
 const maxConnections = { inside: 256, outside: 512 }
 
@@ -164,10 +167,17 @@ function addRoutes(app: FastifyInstance, house: House): void {
   app.setNotFoundHandler((request, reply) => {
     throw notFound(request, reply)
   })
-  app.addHook('onRequest', async (_request, reply) => {
+  const unanswered = new WeakMap<object, number>()
+  app.addHook('onRequest', async ({ raw: { socket } }, reply) => {
     reply.headers(strictHeaders)
+    const waiting = unanswered.get(socket) ?? 0
+    unanswered.set(socket, waiting + 1)
+    if (waiting < maxPipelined) return
+    const message = `${maxPipelined} requests of this connection wait for their answers already`
+    throw new ProfilerError('SP_REQUEST_INVALID', message)
   })
-  app.addHook('onResponse', async (_request, reply) => {
+  app.addHook('onResponse', async ({ raw: { socket } }, reply) => {
+    unanswered.set(socket, unanswered.get(socket)! - 1)
     house.metrics.count('requests_total', { status: String(reply.statusCode) })
   })
   // A body of anything else is a form of another site's page, or a mistake.

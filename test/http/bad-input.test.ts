@@ -173,6 +173,21 @@ test('an incident that is named after a customer is shown to nobody', async () =
     expect(text).not.toContain('4111111111111111')
 })
 
+test('requests that are sent on and on, without waiting, are answered without being done', async () => {
+  const each = `${head('GET /v1/captures HTTP/1.1')}\r\n`
+  const last = `${head('GET /healthz HTTP/1.1', 'Connection: close')}\r\n`
+  const said = await daemon.raw(`${each.repeat(200)}${last}`)
+  const answers = said.match(/HTTP\/1\.1 \d+/g)!
+  expect(answers).toHaveLength(201)
+  const done = answers.filter(each => each === 'HTTP/1.1 200').length
+  expect(done).toBeGreaterThanOrEqual(16)
+  expect(done).toBeLessThan(150)
+  expect(answers.filter(each => each === 'HTTP/1.1 400')).toHaveLength(201 - done)
+  // Nobody else's are counted with them.
+  const few = await daemon.raw(`${each.repeat(10)}${last}`)
+  expect(few.match(/HTTP\/1\.1 200/g)).toHaveLength(11)
+})
+
 describe('bytes', () => {
   test.for<[string, () => string]>([
     [
