@@ -67,10 +67,10 @@ export const serveShape = {
   /** It ends when the first capture is over, and what it gave is sent. */
   once: z.preprocess(value => (value === 'true' || value === '1' ? true : value), z.boolean()),
   /** The flight recorder: of which process, or of the only busy one. */
-  recorder: z.union([
-    z.enum(['off', 'busy']),
-    z.coerce.number('expected `busy`, `off` or a PID').int().min(1).max(4_194_304),
-  ]),
+  recorder: z.union(
+    [z.enum(['off', 'busy']), z.coerce.number().int().min(1).max(4_194_304)],
+    'expected `busy`, `off` or a PID',
+  ),
   /** Seconds from SIGTERM to the end, whatever still runs. */
   grace: seconds,
   /** Captures that wait for their turn. */

@@ -254,8 +254,10 @@ export function readConfig(
   for (const issue of parsed.error?.issues ?? []) {
     const name = String(issue.path[0] ?? '')
     const from = sources.get(name)
+    // Of a key of a record, what is wrong with it stands within.
+    const { message } = issue.code === 'invalid_key' ? issue.issues[0]! : issue
     problems.push(
-      `${issue.path.join('.')}${from ? ` (${from})` : ''}: ${issue.message}`.replace(/^: /, ''),
+      `${issue.path.join('.')}${from ? ` (${from})` : ''}: ${message}`.replace(/^: /, ''),
     )
   }
   if (parsed.success) {

@@ -147,6 +147,12 @@ describe('settings', () => {
     }
   })
 
+  test('of the daemon say what was expected', () => {
+    const message = problemsOf({ clients: 'spiffe://shop/oncall=viewer', recorder: 'all' })
+    expect(message).toContain('expected `URI:…=ROLE` or `DNS:…=ROLE`')
+    expect(message).toContain('expected `busy`, `off` or a PID')
+  })
+
   test.for([[[]], ['text'], [null], [7]])('a file that holds %j is refused', ([file]) => {
     expect(problemsOf({}, {}, file)).toContain('not a JSON object')
   })
