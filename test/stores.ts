@@ -36,15 +36,13 @@ export interface FileStore {
 }
 
 /** versitygw over a folder: verifies signatures and checksums, and makes an object only once. */
-export async function startS3(): Promise<FileStore> {
+export async function startS3(host = '127.0.0.1'): Promise<FileStore> {
   const [data, port] = [temporaryFolder(), await freePort()]
   const { AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY } = s3Environment
-  const args = ['--quiet', '--keep-alive', '--port', `127.0.0.1:${port}`, 'posix', data]
-  await serve('versitygw', args, port, {
-    ROOT_ACCESS_KEY: AWS_ACCESS_KEY_ID,
-    ROOT_SECRET_KEY: AWS_SECRET_ACCESS_KEY,
-  })
-  return { port, endpoint: `http://127.0.0.1:${port}`, bucket: name => makeFolder(data, name) }
+  const args = ['--quiet', '--keep-alive', '--port', `${host}:${port}`, 'posix', data]
+  const env = { ROOT_ACCESS_KEY: AWS_ACCESS_KEY_ID, ROOT_SECRET_KEY: AWS_SECRET_ACCESS_KEY }
+  await serve('versitygw', args, port, env, host)
+  return { port, endpoint: `http://${host}:${port}`, bucket: name => makeFolder(data, name) }
 }
 
 /** fake-gcs-server over a folder. It asks nobody who they are. */
@@ -135,19 +133,20 @@ async function serve(
   args: readonly string[],
   port: number,
   env: Readonly<Record<string, string>> = {},
+  host = '127.0.0.1',
 ): Promise<void> {
   const server = spawn(program, args, { env: { ...process.env, ...env }, stdio: 'ignore' })
   servers.push(server)
   for (let tries = 0; tries < 500; tries++) {
-    if (await listens(port)) return
+    if (await listens(port, host)) return
     await sleep(20)
   }
   throw new Error(`${program} does not listen`)
 }
 
-function listens(port: number): Promise<boolean> {
+function listens(port: number, host: string): Promise<boolean> {
   return new Promise(resolve => {
-    const socket = net.connect(port, '127.0.0.1')
+    const socket = net.connect(port, host)
     socket.on('connect', () => resolve(true)).on('error', () => resolve(false))
     socket.on('connect', () => socket.destroy())
   })

@@ -1,0 +1,84 @@
+// The daemon in a pod, asked from outside of it over mTLS, as whoever holds the certificate.
+
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import https from 'node:https'
+import path from 'node:path'
+import { temporaryFolder } from '../temporary.ts'
+
+/** The name in the daemon's certificate. */
+export const serverName = 'profiler.shop.svc'
+export const client = 'URI:spiffe://shop/oncall'
+
+export interface Keys {
+  /** As cert-manager would name what it puts into a Secret. */
+  readonly secret: Readonly<Record<string, string>>
+  readonly ca: string
+  readonly oncall: { readonly cert: string; readonly key: string }
+}
+
+/** As docs/serve.md says. */
+export function makeKeys(): Keys {
+  const folder = temporaryFolder()
+  const newKey = '-newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes'
+  const openssl = (words: string, subject: string) =>
+    execFileSync('openssl', [...words.split(' '), '-subj', subject], { cwd: folder, stdio: 'pipe' })
+  const read = (name: string) => fs.readFileSync(path.join(folder, name), 'utf8')
+  openssl(`req -x509 ${newKey} -keyout ca.key -out ca.pem -days 2`, '/CN=profiler-ca')
+  const issue = (name: string, san: string) => {
+    openssl(`req -new ${newKey} -keyout ${name}.key -out ${name}.csr`, `/CN=${name}`)
+    fs.writeFileSync(path.join(folder, `${name}.cnf`), `subjectAltName=${san}`)
+    const signed = `x509 -req -in ${name}.csr -extfile ${name}.cnf -CA ca.pem -CAkey ca.key`
+    const args = `${signed} -CAcreateserial -out ${name}.pem -days 2`.split(' ')
+    execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+    return { cert: read(`${name}.pem`), key: read(`${name}.key`) }
+  }
+  const server = issue('server', `DNS:${serverName}`)
+  const ca = read('ca.pem')
+  return {
+    secret: { 'tls.crt': server.cert, 'tls.key': server.key, 'ca.crt': ca },
+    ca,
+    oncall: issue('oncall', client),
+  }
+}
+
+export interface Daemon {
+  /** @throws for an answer that is not 2xx, with it */
+  ask(method: string, path: string, body?: object): Promise<Buffer>
+}
+
+/** @param as undefined: without any certificate */
+export function daemonAt(host: string, keys: Keys, as: Keys['oncall'] | undefined): Daemon {
+  const base = { host, port: 6443, servername: serverName, ca: keys.ca, agent: false, ...as }
+  return {
+    ask: (method, where, body) =>
+      new Promise((resolve, reject) => {
+        const headers = body === undefined ? {} : { 'content-type': 'application/json' }
+        const request = https.request({ ...base, method, path: where, headers }, response => {
+          const pieces: Buffer[] = []
+          response.on('data', piece => pieces.push(piece)).on('error', reject)
+          response.on('end', () => {
+            const answer = Buffer.concat(pieces)
+            const status = response.statusCode!
+            if (status >= 200 && status < 300) resolve(answer)
+            else reject(new Error(`${method} ${where}: ${status} ${answer}`))
+          })
+        })
+        request.on('error', reject)
+        request.end(body === undefined ? undefined : JSON.stringify(body))
+      }),
+  }
+}
+
+export interface Capture {
+  readonly id: string
+  readonly state: string
+  readonly message: string
+  readonly endedAt: string
+  readonly receipt: {
+    readonly place: string
+    readonly isPublished: boolean
+    readonly afterMs: number
+    readonly record: { readonly durationMs: number }
+  }
+}

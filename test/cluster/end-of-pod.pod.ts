@@ -1,0 +1,72 @@
+// A pod is deleted in the middle of a capture: what was captured is published before the pod has gone.
+
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { startS3 } from '../stores.ts'
+import { daemonAt, makeKeys } from './daemon.ts'
+import {
+  apply,
+  emptyNamespace,
+  eventually,
+  kubectl,
+  makeNamespace,
+  nodeAddress,
+  note,
+  readyPod,
+} from './kubectl.ts'
+import { app, podOf, profiler, storeEnvironment, volumes } from './pods.ts'
+import { publishedIn } from './published.ts'
+
+const namespace = 'end'
+const seconds = 60
+const keys = makeKeys()
+let bucket: string
+
+// It is asked to end when the profiler is, and takes its time.
+const slowToEnd =
+  'import signal, sys; signal.signal(signal.SIGTERM, lambda *_: signal.alarm(10)); ' +
+  'sys.argv = ["", "3600"]; exec(open("/burn.py").read())'
+
+beforeAll(async () => {
+  const s3 = await startS3(nodeAddress)
+  bucket = s3.bucket('incidents')
+  makeNamespace(namespace, { 'profiler-tls': keys.secret, store: storeEnvironment(s3.endpoint) })
+})
+
+afterAll(() => emptyNamespace(namespace))
+
+describe('a pod that is deleted while it is captured', () => {
+  test.each([
+    ['native-sidecar', 'that ends at once', app('service'), true],
+    ['sidecar', 'that ends at once', app('service'), false],
+    ['slow', 'that takes 10 s to end', pythonApp(slowToEnd), false],
+  ])('%s, with an app %s, publishes what there is', async (name, how, container, isNative) => {
+    const beside = profiler()
+    const containers = isNative
+      ? { initContainers: [beside], containers: [container] }
+      : { containers: [{ ...beside, restartPolicy: undefined }, container] }
+    apply(podOf(namespace, name, { shareProcessNamespace: true, ...containers, volumes }))
+    const daemon = daemonAt(await readyPod(namespace, name), keys, keys.oncall)
+    const ask = { seconds, incident: name }
+    const { id } = JSON.parse(`${await daemon.ask('POST', '/v1/captures', ask)}`)
+    await eventually('samples', 20, async () => {
+      const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
+      if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
+      return view.state === 'capturing' || undefined
+    })
+    await sleep(3000)
+    const deletedMs = Date.now()
+    await kubectl('delete', `pod/${name}`, '--namespace', namespace, '--wait=false')
+    const { manifest } = await eventually('the manifest', 30, () => publishedIn(bucket, name))
+    const place = isNative ? 'native sidecar' : 'sidecar'
+    note(`${place}, app ${how}: deletion to picture in S3`, (Date.now() - deletedMs) / 1000, 30)
+    expect(manifest.quality.samples).toBeGreaterThan(50)
+    expect(manifest.durationMs).toBeLessThan(seconds * 1000)
+    await kubectl('wait', '--for=delete', `pod/${name}`, '--namespace', namespace, '--timeout=40s')
+    note(`${place}, app ${how}: deletion to the pod's end`, (Date.now() - deletedMs) / 1000, 30)
+  })
+})
+
+function pythonApp(program: string): object {
+  return { ...app('burn'), command: ['/usr/bin/python3', '-c', program] }
+}

@@ -1,0 +1,97 @@
+// The profiler as a native sidecar: an init container that stays, ready before the app starts.
+
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { objectsIn, startS3 } from '../stores.ts'
+import { type Capture, type Daemon, daemonAt, makeKeys } from './daemon.ts'
+import {
+  apply,
+  emptyNamespace,
+  eventually,
+  keepPicture,
+  kubectl,
+  makeNamespace,
+  nodeAddress,
+  note,
+  readyPod,
+} from './kubectl.ts'
+import { app, podOf, profiler, storeEnvironment, volumes } from './pods.ts'
+
+const namespace = 'sidecar'
+const seconds = 2
+const keys = makeKeys()
+let bucket: string
+let address: string
+let daemon: Daemon
+
+beforeAll(async () => {
+  const s3 = await startS3(nodeAddress)
+  bucket = s3.bucket('incidents')
+  makeNamespace(namespace, { 'profiler-tls': keys.secret, store: storeEnvironment(s3.endpoint) })
+  apply(
+    podOf(namespace, 'shop', {
+      shareProcessNamespace: true,
+      initContainers: [profiler()],
+      containers: [app('service')],
+      volumes,
+    }),
+  )
+  address = await readyPod(namespace, 'shop')
+  daemon = daemonAt(address, keys, keys.oncall)
+})
+
+afterAll(() => emptyNamespace(namespace))
+
+describe('a capture that is asked for over mTLS from outside', () => {
+  test('is published with the names of the app, from behind a cold door', async () => {
+    const capture = await captured('behind a cold door', {}, 1)
+    const { place, isPublished } = capture.receipt
+    expect({ place, isPublished }).toEqual({
+      place: expect.stringContaining('s3://incidents/graphs/incidents/'),
+      isPublished: true,
+    })
+    const objects = objectsIn(bucket)
+    const name = [...objects.keys()].find(each => each.endsWith(`${capture.id}/flame.svg`))
+    const svg = objects.get(name!)!
+    keepPicture('native-sidecar.svg', svg)
+    expect(`${svg}`).toContain('main.parse')
+    expect(`${svg}`).toContain('main.encode')
+    expect(`${await daemon.ask('GET', `/v1/captures/${capture.id}/artefacts/flame.svg`)}`).toBe(
+      `${svg}`,
+    )
+  })
+
+  test('begins sooner behind a warm door, of a process that is named', async () => {
+    const { targets } = JSON.parse(`${await daemon.ask('GET', '/v1/targets')}`)
+    const { pid } = targets.find(({ comm }: { comm: string }) => comm === 'service')
+    await captured('behind a warm door', { target: { pid } }, 0.4)
+  })
+
+  test('is refused to who has no certificate: the handshake fails', async () => {
+    const stranger = daemonAt(address, keys, undefined)
+    await expect(stranger.ask('GET', '/healthz')).rejects.toThrow(/certificate required|ECONNRESET/)
+  })
+})
+
+async function captured(how: string, ask: object, budget: number): Promise<Capture> {
+  const askedMs = Date.now()
+  const incident = 'INC-4711'
+  const body = await daemon.ask('POST', '/v1/captures', { seconds, incident, ...ask })
+  const { id } = JSON.parse(`${body}`)
+  const capture = await eventually(`capture ${id}`, 30, async () => {
+    const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
+    if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
+    return view.state === 'finished' ? (view as Capture) : undefined
+  })
+  const publishedMs = Date.parse(capture.endedAt)
+  const { afterMs, record } = capture.receipt
+  const beganMs = publishedMs - afterMs - record.durationMs
+  note(`native sidecar, ${how}: ask to first sample`, (beganMs - askedMs) / 1000, budget)
+  const to = `ask to picture of ${seconds} s in S3`
+  note(`native sidecar, ${how}: ${to}`, (publishedMs - askedMs) / 1000, undefined)
+  return capture
+}
+
+test('the app is restarted by nobody, and the daemon neither', async () => {
+  const path = 'jsonpath={.status..restartCount}'
+  expect(await kubectl('get', 'pod/shop', '--namespace', namespace, '-o', path)).toBe('0 0')
+})
