@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import https from 'node:https'
 import path from 'node:path'
 import { temporaryFolder } from '../temporary.ts'
+import { eventually } from './kubectl.ts'
 
 /** The name in the daemon's certificate. */
 export const serverName = 'profiler.shop.svc'
@@ -72,8 +73,8 @@ export function daemonAt(host: string, keys: Keys, as: Keys['oncall'] | undefine
 
 export interface Capture {
   readonly id: string
-  readonly state: string
-  readonly message: string
+  readonly createdAt: string
+  readonly beganAt: string
   readonly endedAt: string
   readonly receipt: {
     readonly place: string
@@ -81,4 +82,18 @@ export interface Capture {
     readonly afterMs: number
     readonly record: { readonly durationMs: number }
   }
+}
+
+/** @returns the capture's id */
+export async function askCapture(daemon: Daemon, ask: object): Promise<string> {
+  return JSON.parse(`${await daemon.ask('POST', '/v1/captures', ask)}`).id
+}
+
+/** @throws if it fails, with its problem */
+export function untilCapture(daemon: Daemon, id: string, state: string): Promise<Capture> {
+  return eventually(`a capture that is ${state}`, 30, async () => {
+    const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
+    if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
+    return view.state === state ? view : undefined
+  })
 }

@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startS3 } from '../stores.ts'
-import { daemonAt, makeKeys } from './daemon.ts'
+import { askCapture, daemonAt, makeKeys, untilCapture } from './daemon.ts'
 import {
   apply,
   emptyNamespace,
@@ -40,31 +40,33 @@ describe('a pod that is deleted while it is captured', () => {
     ['native-sidecar', 'that ends at once', app('service'), true],
     ['sidecar', 'that ends at once', app('service'), false],
     ['slow', 'that takes 10 s to end', pythonApp(slowToEnd), false],
-  ])('%s, with an app %s, publishes what there is', async (name, how, container, isNative) => {
-    const beside = profiler()
-    const containers = isNative
-      ? { initContainers: [beside], containers: [container] }
-      : { containers: [{ ...beside, restartPolicy: undefined }, container] }
-    apply(podOf(namespace, name, { shareProcessNamespace: true, ...containers, volumes }))
-    const daemon = daemonAt(await readyPod(namespace, name), keys, keys.oncall)
-    const ask = { seconds, incident: name }
-    const { id } = JSON.parse(`${await daemon.ask('POST', '/v1/captures', ask)}`)
-    await eventually('samples', 20, async () => {
-      const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
-      if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
-      return view.state === 'capturing' || undefined
-    })
-    await sleep(3000)
-    const deletedMs = Date.now()
-    await kubectl('delete', `pod/${name}`, '--namespace', namespace, '--wait=false')
-    const { manifest } = await eventually('the manifest', 30, () => publishedIn(bucket, name))
-    const place = isNative ? 'native sidecar' : 'sidecar'
-    note(`${place}, app ${how}: deletion to picture in S3`, (Date.now() - deletedMs) / 1000, 30)
-    expect(manifest.quality.samples).toBeGreaterThan(50)
-    expect(manifest.durationMs).toBeLessThan(seconds * 1000)
-    await kubectl('wait', '--for=delete', `pod/${name}`, '--namespace', namespace, '--timeout=40s')
-    note(`${place}, app ${how}: deletion to the pod's end`, (Date.now() - deletedMs) / 1000, 30)
-  })
+  ])('%s, with an app %s, publishes what there is', (name, how, container, isNative) =>
+    inPod(namespace, name, async () => {
+      const beside = profiler()
+      const containers = isNative
+        ? { initContainers: [beside], containers: [container] }
+        : { containers: [{ ...beside, restartPolicy: undefined }, container] }
+      apply(podOf(namespace, name, { shareProcessNamespace: true, ...containers, volumes }))
+      const daemon = daemonAt(await readyPod(namespace, name), keys, keys.oncall)
+      const id = await askCapture(daemon, { seconds, incident: name })
+      await untilCapture(daemon, id, 'capturing')
+      await sleep(3000)
+      const deletedMs = Date.now()
+      await kubectl('delete', `pod/${name}`, '--namespace', namespace, '--wait=false')
+      const { manifest } = await eventually('the manifest', 30, () => publishedIn(bucket, name))
+      const line = (what: string) =>
+        note(
+          `${isNative ? 'native ' : ''}sidecar, app ${how}: deletion to ${what}`,
+          (Date.now() - deletedMs) / 1000,
+          30,
+        )
+      line('picture in S3')
+      expect(manifest.quality.samples).toBeGreaterThan(50)
+      expect(manifest.durationMs).toBeLessThan(seconds * 1000)
+      await kubectl('wait', '--for=delete', `pod/${name}`, `--namespace=${namespace}`)
+      line("the pod's end")
+    }),
+  )
 })
 
 function pythonApp(program: string): object {

@@ -44,11 +44,26 @@ export type SecretData = Readonly<Record<string, string>>
 /** @returns its address, once each of its containers runs and is ready */
 export async function readyPod(namespace: string, pod: string): Promise<string> {
   const of = ['--namespace', namespace, `pod/${pod}`]
+  await kubectl('wait', '--for=condition=Ready', '--timeout=60s', ...of)
+  return kubectl('get', ...of, '-o', 'jsonpath={.status.podIP}')
+}
+
+/** What goes wrong is told with what the pod and its containers say of it. */
+export async function inPod<Answer>(
+  namespace: string,
+  pod: string,
+  work: () => Promise<Answer>,
+): Promise<Answer> {
   try {
-    await kubectl('wait', '--for=condition=Ready', '--timeout=60s', ...of)
-    return await kubectl('get', ...of, '-o', 'jsonpath={.status.podIP}')
+    return await work()
   } catch (error) {
-    throw new Error(`${(error as Error).message}\n${await kubectl('describe', ...of)}`)
+    const of = ['--namespace', namespace, `pod/${pod}`]
+    const said = await Promise.allSettled([
+      kubectl('describe', ...of),
+      kubectl('logs', ...of, '--all-containers', '--prefix', '--timestamps'),
+    ])
+    const words = said.map(each => (each.status === 'fulfilled' ? each.value : each.reason.message))
+    throw new Error([(error as Error).message, ...words].join('\n\n'), { cause: error })
   }
 }
 
@@ -68,7 +83,7 @@ export async function eventually<Answer>(
 }
 
 /** One line of the table that is printed at the end. */
-export function note(what: string, seconds: number, budget: number | undefined): void {
+export function note(what: string, seconds: number, budget?: number): void {
   const most = budget === undefined ? '' : `(at most ${budget} s)`
   const line = `${what.padEnd(64)} ${seconds.toFixed(2).padStart(7)} s  ${most}`
   fs.appendFileSync(path.join(folder, 'table'), `${line.trimEnd()}\n`)

@@ -2,11 +2,18 @@
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { objectsIn, startS3 } from '../stores.ts'
-import { type Capture, type Daemon, daemonAt, makeKeys } from './daemon.ts'
+import {
+  askCapture,
+  type Capture,
+  type Daemon,
+  daemonAt,
+  makeKeys,
+  untilCapture,
+} from './daemon.ts'
 import {
   apply,
   emptyNamespace,
-  eventually,
+  inPod,
   keepPicture,
   kubectl,
   makeNamespace,
@@ -35,7 +42,7 @@ beforeAll(async () => {
       volumes,
     }),
   )
-  address = await readyPod(namespace, 'shop')
+  address = await inPod(namespace, 'shop', () => readyPod(namespace, 'shop'))
   daemon = daemonAt(address, keys, keys.oncall)
 })
 
@@ -74,20 +81,19 @@ describe('a capture that is asked for over mTLS from outside', () => {
 
 async function captured(how: string, ask: object, budget: number): Promise<Capture> {
   const askedMs = Date.now()
-  const incident = 'INC-4711'
-  const body = await daemon.ask('POST', '/v1/captures', { seconds, incident, ...ask })
-  const { id } = JSON.parse(`${body}`)
-  const capture = await eventually(`capture ${id}`, 30, async () => {
-    const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
-    if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
-    return view.state === 'finished' ? (view as Capture) : undefined
-  })
-  const publishedMs = Date.parse(capture.endedAt)
+  const id = await askCapture(daemon, { seconds, incident: 'INC-4711', ...ask })
+  const capture = await inPod(namespace, 'shop', () => untilCapture(daemon, id, 'finished'))
   const { afterMs, record } = capture.receipt
-  const beganMs = publishedMs - afterMs - record.durationMs
-  note(`native sidecar, ${how}: ask to first sample`, (beganMs - askedMs) / 1000, budget)
-  const to = `ask to picture of ${seconds} s in S3`
-  note(`native sidecar, ${how}: ${to}`, (publishedMs - askedMs) / 1000, undefined)
+  const [createdMs, childMs, endedMs] = [capture.createdAt, capture.beganAt, capture.endedAt].map(
+    Date.parse,
+  ) as [number, number, number]
+  const sampledMs = endedMs - afterMs - record.durationMs
+  const line = (what: string, ms: number, most?: number) =>
+    note(`native sidecar, ${how}: ask to ${what}`, (ms - askedMs) / 1000, most)
+  line('the daemon has taken it', createdMs)
+  line('its process begins', childMs)
+  line('first sample', sampledMs, budget)
+  line(`picture of ${seconds} s in S3`, endedMs)
   return capture
 }
 

@@ -3,13 +3,17 @@
 import { s3Environment } from '../stores.ts'
 import { client } from './daemon.ts'
 
-/** Uid 1000, no capability, the container engine's seccomp profile. */
-export function app(name: 'service' | 'burn'): object {
+/**
+ * Uid 1000, no capability, the container engine's seccomp profile. It takes all of one core that it is given.
+ *
+ * @param cpu its limit; where every container of the pod has one, an ephemeral container lives within their sum
+ */
+export function app(name: 'service' | 'burn', cpu = '500m'): object {
   return {
     name: 'app',
     image: `localhost/${name}:test`,
     imagePullPolicy: 'Never',
-    resources: { requests: { cpu: '500m' }, limits: { cpu: '500m', memory: '128Mi' } },
+    resources: { requests: { cpu: '500m' }, limits: { cpu, memory: '256Mi' } },
     securityContext: {
       runAsUser: 1000,
       runAsGroup: 1000,
