@@ -149,3 +149,11 @@ describe('jfrconv', () => {
     )
   })
 })
+
+describe('what the image starts', () => {
+  test('is the command that was given, or ours with these words', () => {
+    expect(run('sp-profiler', ['printf', '%s', 'a b']).stdout).toBe('a b')
+    expect(run('sp-profiler', ['--version']).stdout).toMatch(/^sp-flamegraph \d/)
+    expect(run('sp-profiler', ['render', '--help']).stdout).toContain('Usage: sp-flamegraph render')
+  })
+})
