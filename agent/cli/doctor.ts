@@ -7,7 +7,7 @@
 import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { examineAll, type Patient, printable } from '../session/examine.ts'
-import { readCandidates, seesOwnContainerOnly } from '../target/candidates.ts'
+import { notShared, readCandidates, seesOwnContainerOnly } from '../target/candidates.ts'
 import { busyShare, targetOf } from '../target/find.ts'
 import { parsePid } from './choose.ts'
 import { printDiagnosis, printUs } from './doctor-table.ts'
@@ -50,10 +50,6 @@ export async function doctor(
   }
   terminal.emit({ us: printable(us), notes: said, targets: patients })
 }
-
-const notShared =
-  'only processes of this container can be seen: share the PID namespace of the pod ' +
-  '(`shareProcessNamespace: true`, or `kubectl debug --target=CONTAINER`)'
 
 function isTreatable({ findings }: Patient): boolean {
   return findings.some(({ status }) => status !== 'blocked')

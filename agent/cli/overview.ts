@@ -1,12 +1,18 @@
 // `sp-flamegraph` alone: what runs here, what to type, where names come from,
 // where the result will go. True for this machine at this moment.
 
+import path from 'node:path'
 import type { Settings } from '../config.ts'
-import { placeIn } from '../publish/destination.ts'
+import { placeIn, readDestination } from '../publish/destination.ts'
 import { defaultIncident } from '../publish/place.ts'
 import { redactionPolicy } from '../redact/policy.ts'
 import { type Row, rowsOf } from '../session/targets.ts'
-import { type Candidate, readCandidates } from '../target/candidates.ts'
+import {
+  type Candidate,
+  notShared,
+  readCandidates,
+  seesOwnContainerOnly,
+} from '../target/candidates.ts'
 import { isBusy } from '../target/find.ts'
 import type { Terminal } from './terminal.ts'
 
@@ -25,8 +31,28 @@ export async function overview(settings: Settings, terminal: Terminal): Promise<
     terminal.print(`  and ${rows.length - shown.length} more that use less (--json lists them all)`)
   }
   const best = shown.find(row => row.blocked === undefined)
-  if (best !== undefined) printSuggestion(best, settings, terminal)
-  terminal.emit({ targets: rows, to: settings.to })
+  if (best !== undefined) printSuggestion(best, busyPids.has(best.pid), terminal)
+  const lacking = shown.find(({ blocked, remarks }) => blocked !== undefined || remarks.length > 0)
+  if (lacking !== undefined) {
+    const what = lacking.blocked === undefined ? 'as above' : `rights or tools for ${lacking.pid}`
+    terminal.print(`Missing: ${what}; \`sp-flamegraph doctor ${lacking.pid}\` says what to grant`)
+  }
+  const isAlone = seesOwnContainerOnly()
+  if (isAlone) terminal.print(`Note: ${notShared}`)
+  const to = absolute(settings.to)
+  if (best !== undefined) {
+    const incident = settings.incident ?? defaultIncident(new Date())
+    terminal.print(`Symbols: ${best.nameSources.join('; ')}`)
+    const place = placeIn(to, `incidents/${incident}/`)
+    terminal.print(`Output: ${place} (redacted; nothing else leaves)`)
+  }
+  terminal.emit({ targets: rows, to, notes: isAlone ? [notShared] : [] })
+}
+
+/** Where a relative folder is, for a person who does not know where a shell has begun. */
+function absolute(to: string): string {
+  const where = readDestination(to)
+  return where.kind === 'file' ? `file:${path.resolve(where.directory)}` : to
 }
 
 /** For a list to choose from: one line a process. */
@@ -56,13 +82,25 @@ function printRow(row: Row, terminal: Terminal): void {
   if (row.blocked !== undefined) terminal.print(`  blocked: ${row.blocked}`)
 }
 
-function printSuggestion(row: Row, settings: Settings, terminal: Terminal): void {
-  const incident = settings.incident ?? defaultIncident(new Date())
+function printSuggestion(row: Row, isBusy: boolean, terminal: Terminal): void {
   terminal.print('Suggested capture:')
-  terminal.print(`  sp-flamegraph record ${row.pid} --duration 30   # ${row.tool} at 99 Hz`)
-  terminal.print(`  sp-flamegraph record ${row.pid} --hertz 999     # closer, for an incident`)
+  const suggest = (options: string, why: string) => {
+    terminal.print(`  ${`sp-flamegraph record ${row.pid} ${options}`.padEnd(46)} # ${why}`)
+  }
+  suggest('--duration 30', `${row.tool} at 99 Hz`)
+  suggest('--hertz 999', 'closer, for an incident')
+  // What idles has little CPU time to show: where it waits is the question.
+  const others = isBusy
+    ? row.alternatives
+    : row.alternatives.toSorted((a, b) => Number(a.mode === 'alloc') - Number(b.mode === 'alloc'))
+  const first = others[0]
+  if (first !== undefined)
+    suggest(`--mode ${first.mode}`, `or, ${questions[first.mode]}, by ${first.tool}`)
   for (const remark of row.remarks) terminal.print(`  note: ${remark}`)
-  terminal.print(`Symbols: ${row.nameSources.join('; ')}`)
-  const place = placeIn(settings.to, `incidents/${incident}/`)
-  terminal.print(`Output: ${place} (redacted; nothing else leaves)`)
+}
+
+const questions: Readonly<Record<string, string>> = {
+  alloc: 'what it allocates',
+  'off-cpu': 'where its threads wait',
+  wall: 'all time, at work or waiting',
 }

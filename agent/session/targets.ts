@@ -2,7 +2,7 @@
 // overview, for a choice, and for those who ask the daemon.
 
 import { askKernel } from '../capture/probe.ts'
-import type { Settings } from '../config.ts'
+import type { Mode, Settings, Tool } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { plan } from '../plan/plan.ts'
 import { readPrivileges } from '../plan/privileges.ts'
@@ -11,7 +11,7 @@ import { redactTexts } from '../redact/redact.ts'
 import type { Answers } from '../runtimes/answers.ts'
 import { alsoRuns, fingerprint } from '../runtimes/index.ts'
 import { readNameSources } from '../symbolize/sources.ts'
-import type { Candidate } from '../target/candidates.ts'
+import { attempted, type Candidate } from '../target/candidates.ts'
 import { type ProcessFacts, withFacts } from '../target/facts.ts'
 import { isBusy } from '../target/find.ts'
 import { workersOf } from '../target/workers.ts'
@@ -34,10 +34,20 @@ export interface Row {
   readonly container?: string
   /** The tool that `record` would use, or why none would work. */
   readonly tool?: string
+  /** Other modes that would work too, the most telling first. */
+  readonly alternatives: readonly Alternative[]
   readonly blocked?: string
   readonly remarks: readonly string[]
   readonly nameSources: readonly string[]
 }
+
+export interface Alternative {
+  readonly mode: Mode
+  readonly tool: Tool
+}
+
+// What a picture of CPU time leaves open: what is allocated, and where threads wait.
+const otherModes: readonly Mode[] = ['alloc', 'off-cpu', 'wall']
 
 /** Each of them as a row: redacted, for a list is pasted into a chat. */
 export async function rowsOf(
@@ -98,14 +108,21 @@ function describe(
     alsoRuns: alsoRuns(fingerprints),
     ...(facts.containerId !== undefined && { container: facts.containerId.slice(0, 12) }),
   }
+  const { mode, hertz, duration: durationMs, tool } = settings
+  const privileges = readPrivileges(facts.pid, answers)
+  const planFor = (mode: Mode) =>
+    plan(facts, fingerprints, privileges, { mode, hertz, durationMs, tool })
+  const alternatives = otherModes.flatMap(other => {
+    const how = other === mode ? undefined : attempted(() => planFor(other))
+    return how === undefined ? [] : [{ mode: other, tool: how.captures[0]!.tool }]
+  })
   try {
-    const ask = { mode: settings.mode, hertz: settings.hertz, durationMs: settings.duration }
-    const privileges = readPrivileges(facts.pid, answers)
-    const how = plan(facts, fingerprints, privileges, { ...ask, tool: settings.tool })
-    const { captures, remarks } = how
-    return { ...row, tool: captures[0]!.tool, remarks, nameSources: readNameSources(facts) }
+    const { captures, remarks } = planFor(mode)
+    const { tool } = captures[0]!
+    const nameSources = readNameSources(facts, tool)
+    return { ...row, tool, alternatives, remarks, nameSources }
   } catch (error) {
     if (!(error instanceof ProfilerError)) throw error
-    return { ...row, blocked: error.message, remarks: [], nameSources: [] }
+    return { ...row, blocked: error.message, alternatives, remarks: [], nameSources: [] }
   }
 }

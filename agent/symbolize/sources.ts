@@ -249,8 +249,10 @@ export function readVdso(): Bytes | undefined {
 }
 
 /** For people, before a capture: what its names will come from. */
-export function readNameSources(facts: ProcessFacts): string[] {
+export function readNameSources(facts: ProcessFacts, tool: string): string[] {
   const sources = ["the target's own files (symbol tables, debug files)"]
+  // Every other tool asks the runtime, or reads its memory, and the perf map is not looked at.
+  if (tool !== 'perf') return [`the runtime itself, by ${tool}`, ...sources]
   if (facts.hasAnonymousCode) {
     const path = `/tmp/perf-${facts.nspid}.map`
     sources.push(

@@ -3,6 +3,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ProfilerError } from '../errors.ts'
+import { isBusy } from './find.ts'
 import {
   hidesOtherUsers,
   listPids,
@@ -32,9 +33,18 @@ export async function readCandidates(): Promise<Candidate[]> {
   const startedMs = performance.now()
   await sleep(lookMs)
   const candidates = withShares(before, performance.now() - startedMs)
-  if (candidates.length > 0) return candidates
+  if (candidates.some(each => !isOwnShell(each))) return candidates
   const why = hidesOtherUsers() ? ': /proc hides those of other users (hidepid)' : ''
-  throw new ProfilerError('SP_NOT_SHARED', `no process but this one can be seen${why}`)
+  const whom = candidates.length === 0 ? 'this one' : 'this one and its shell'
+  throw new ProfilerError('SP_NOT_SHARED', `no process but ${whom} can be seen${why}`)
+}
+
+/** The first process of our own container, if it started us and idles: in a pod that shares nothing, all there is. */
+function isOwnShell(candidate: Candidate): boolean {
+  if (candidate.pid !== 1 || isBusy(candidate)) return false
+  let pid = process.ppid
+  while (pid > 1) pid = attempted(() => readStat(pid))?.parentPid ?? 0
+  return pid === 1
 }
 
 /** What runs now, with the share of a core that each used since, busiest first; without ourselves. */
@@ -52,6 +62,11 @@ export function withShares(before: readonly Stat[], elapsedMs: number): Candidat
     })
     .sort((a, b) => b.cpuShare - a.cpuShare || a.pid - b.pid)
 }
+
+/** What is said where `seesOwnContainerOnly`. */
+export const notShared =
+  'only processes of this container can be seen: share the PID namespace of the pod ' +
+  '(`shareProcessNamespace: true`, or `kubectl debug --target=CONTAINER`)'
 
 /**
  * Whether everything that can be seen lives in our own container. A node shows threads of its kernel, and a

@@ -119,8 +119,11 @@ describeWith(needed, 'the command alone', () => {
       /^Detected: native code \S+ \(PID 2, burn, \d+ % of a core, glibc, under 1 \(sh\)\)$/m,
     )
     expect(words).toMatch(/^ {2}sp-flamegraph record 2 --duration 30 +# perf at 99 Hz$/m)
+    expect(words).toMatch(
+      /^ {2}sp-flamegraph record 2 --mode off-cpu +# or, where its threads wait/m,
+    )
     expect(words).toMatch(/^Symbols: the target's own files/m)
-    expect(words).toMatch(/^Output: file:flamegraphs\/incidents\/INC-\d{8}-\d{4}\//m)
+    expect(words).toMatch(/^Output: file:\/\S+\/flamegraphs\/incidents\/INC-\d{8}-\d{4}\//m)
   })
 
   test('shows all as JSON', async () => {
@@ -129,6 +132,14 @@ describeWith(needed, 'the command alone', () => {
     expect(targets![0]).toMatchObject({ pid: 2, comm: 'burn', tool: 'perf', libc: 'glibc' })
     expect(targets).toContainEqual(expect.objectContaining({ pid: 1, worker: 2 }))
     expect(targets!.map(({ comm }) => comm).sort()).toEqual(['burn', 'sh', 'sleep'])
+  })
+
+  test('says that nothing is shared where its own shell is all there is', async () => {
+    const result = await beside([], ['--json'], '"$@"; exit $?')
+    expect(result.code).toBe(5)
+    expect(linesOf(result)).toMatchObject([{ error: { code: 'SP_NOT_SHARED' } }])
+    expect(result.stderr).toContain('no process but this one and its shell can be seen')
+    expect(result.stderr).toContain('--target=CONTAINER')
   })
 
   test('does not show a personal name, nor let one reach the terminal raw', async () => {
