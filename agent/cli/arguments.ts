@@ -6,7 +6,8 @@ import { type Config, configVariable, readConfig } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { type PatchKind, patchKinds } from './patch.ts'
 
-const flags = {
+/** Of all subcommands: which of them takes which stands in its help. */
+export const flags = {
   duration: { type: 'string', short: 'd' },
   hertz: { type: 'string', short: 'F' },
   mode: { type: 'string', short: 'm' },

@@ -25,6 +25,7 @@ Usage: sp-flamegraph                     what runs here, and the capture to type
        sp-flamegraph diff FILE FILE      what changed between two profiles
        sp-flamegraph serve               wait, idle, for those who ask over HTTP
        sp-flamegraph spool [send]        what could not be published yet, and another try
+       sp-flamegraph completion bash     what completes all this in bash
 
   -h, --help             this, or that of a subcommand
       --version          the version
@@ -206,6 +207,19 @@ Examples:
   sp-flamegraph spool
   sp-flamegraph spool send
   sp-flamegraph spool send --spool /var/spool/flamegraphs --json
+`,
+  ],
+  [
+    'completion',
+    `sp-flamegraph completion: what completes subcommands, options, values and pids in a shell
+
+Usage: sp-flamegraph completion [bash]
+
+It is made of the same tables as the command itself, and needs nothing but bash.
+
+Examples:
+  source <(sp-flamegraph completion bash)
+  sp-flamegraph completion bash > /etc/bash_completion.d/sp-flamegraph
 `,
   ],
 ])

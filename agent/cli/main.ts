@@ -69,6 +69,11 @@ async function dispatch(): Promise<void> {
     await spool(subjects, config.settings, terminal)
     return
   }
+  if (command === 'completion') {
+    const { completion } = await import('./completion.ts')
+    completion(subjects)
+    return
+  }
   const { formatsFor } = await import('../publish/output.ts')
   if (command === 'record' && !wants.all) {
     const { record } = await import('./record.ts')
