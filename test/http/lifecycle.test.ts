@@ -194,7 +194,7 @@ describeWith(['perf', 'cc', 'setpriv'], 'a capture', () => {
 
 describe('serve', () => {
   test('ends by itself when it was told until when', async () => {
-    const daemon = await startDaemon({ args: ['--until=2s'] })
+    const daemon = await startDaemon({ args: ['--until=5s'] })
     expect((await daemon.running.result).code).toBe(0)
     expect(daemon.log()).toContain('"why":"until"')
   })
