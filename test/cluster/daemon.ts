@@ -91,7 +91,7 @@ export async function askCapture(daemon: Daemon, ask: object): Promise<string> {
 
 /** @throws if it fails, with its problem */
 export function untilCapture(daemon: Daemon, id: string, state: string): Promise<Capture> {
-  return eventually(`a capture that is ${state}`, 30, async () => {
+  return eventually(`a capture that is ${state}`, 120, async () => {
     const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
     if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
     return view.state === state ? view : undefined

@@ -44,7 +44,7 @@ export type SecretData = Readonly<Record<string, string>>
 /** @returns its address, once each of its containers runs and is ready */
 export async function readyPod(namespace: string, pod: string): Promise<string> {
   const of = ['--namespace', namespace, `pod/${pod}`]
-  await kubectl('wait', '--for=condition=Ready', '--timeout=60s', ...of)
+  await kubectl('wait', '--for=condition=Ready', '--timeout=120s', ...of)
   return kubectl('get', ...of, '-o', 'jsonpath={.status.podIP}')
 }
 

@@ -4,16 +4,15 @@ import { s3Environment } from '../stores.ts'
 import { client } from './daemon.ts'
 
 /**
- * Uid 1000, no capability, the container engine's seccomp profile. It takes all of one core that it is given.
- *
- * @param cpu its limit; where every container of the pod has one, an ephemeral container lives within their sum
+ * Uid 1000, no capability, the container engine's seccomp profile. It would take a core, and gets a third of one:
+ * who else works on this machine is not to starve.
  */
-export function app(name: 'service' | 'burn', cpu = '500m'): object {
+export function app(name: 'service' | 'burn'): object {
   return {
     name: 'app',
     image: `localhost/${name}:test`,
     imagePullPolicy: 'Never',
-    resources: { requests: { cpu: '500m' }, limits: { cpu, memory: '256Mi' } },
+    resources: { requests: { cpu: '300m' }, limits: { cpu: '300m', memory: '256Mi' } },
     securityContext: {
       runAsUser: 1000,
       runAsGroup: 1000,
@@ -25,6 +24,9 @@ export function app(name: 'service' | 'burn', cpu = '500m'): object {
     },
   }
 }
+
+/** Without limits: beside it, the pod as a whole has none either. */
+export const idle = { name: 'idle', image: 'localhost/pause:test', imagePullPolicy: 'Never' }
 
 export function podOf(namespace: string, name: string, spec: object): object {
   return {
