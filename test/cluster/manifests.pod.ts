@@ -21,9 +21,9 @@ const alone = files.filter(file => !kustomized.some(folder => file.startsWith(`$
 
 const served = new Set(execFileSync('kubectl', ['api-versions'], { encoding: 'utf8' }).split('\n'))
 
-test.skipIf(files.length > 0)('image/deploy/ is empty', context => context.skip())
+if (files.length === 0) test.skip('there is none', () => {})
 
-describe('the API server takes', () => {
+describe.runIf(files.length > 0)('the API server takes', () => {
   test.each(alone.map(file => [named(file), fs.readFileSync(file, 'utf8')]))('%s', (_, text) => {
     dryRun(text)
   })
