@@ -14,6 +14,7 @@ import {
   seesOwnContainerOnly,
 } from '../target/candidates.ts'
 import { isBusy } from '../target/find.ts'
+import { readMountNamespace } from '../target/procfs.ts'
 import type { Terminal } from './terminal.ts'
 
 // As many as a person reads under stress; `--json` has them all.
@@ -25,7 +26,7 @@ export async function overview(settings: Settings, terminal: Terminal): Promise<
   const rows = await rowsOf(candidates, settings, policy)
   const busyPids = new Set(candidates.filter(isBusy).map(({ pid }) => pid))
   const busy = rows.filter(({ pid }) => busyPids.has(pid))
-  const shown = (busy.length > 0 ? busy : rows).slice(0, maxShown)
+  const shown = (busy.length > 0 ? busy : likeliest(rows, candidates)).slice(0, maxShown)
   for (const row of shown) printRow(row, terminal)
   if (rows.length > shown.length) {
     terminal.print(`  and ${rows.length - shown.length} more that use less (--json lists them all)`)
@@ -47,6 +48,19 @@ export async function overview(settings: Settings, terminal: Terminal): Promise<
     terminal.print(`Output: ${place} (redacted; nothing else leaves)`)
   }
   terminal.emit({ targets: rows, to, notes: isAlone ? [notShared] : [] })
+}
+
+/**
+ * Where nothing is busy: what has worked most so far, for a pod's own first process has done next to nothing,
+ * and of other containers than ours, where there are any: our own shell and daemon are not meant.
+ */
+function likeliest(rows: readonly Row[], candidates: readonly Candidate[]): readonly Row[] {
+  const ticks = new Map(candidates.map(({ pid, cpuTicks }) => [pid, cpuTicks]))
+  const own = readMountNamespace('self')
+  const elsewhere = rows.filter(({ pid }) => readMountNamespace(pid) !== own)
+  return (elsewhere.length > 0 ? elsewhere : rows).toSorted(
+    (a, b) => ticks.get(b.pid)! - ticks.get(a.pid)!,
+  )
 }
 
 /** Where a relative folder is, for a person who does not know where a shell has begun. */

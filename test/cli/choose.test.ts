@@ -134,6 +134,15 @@ describeWith(needed, 'the command alone', () => {
     expect(targets!.map(({ comm }) => comm).sort()).toEqual(['burn', 'sh', 'sleep'])
   })
 
+  test('suggests what has worked most, and lives in another container, where nothing is busy', async () => {
+    const work = 'n=0; while [ $n -lt 100000 ]; do n=$((n + 1)); done; exec sleep 60'
+    const worked = `unshare -m sh -c '${work}'`
+    const result = await beside(['sleep', 'unshare -m sleep', worked], [], 'sleep 3; "$@"')
+    const words = result.stdout.toString()
+    expect(words.match(/^Detected: .*?PID \d+/gm)!.map(line => line.at(-1))).toEqual(['4', '3'])
+    expect(words).toMatch(/^ {2}sp-flamegraph record 4 --duration 30 /m)
+  })
+
   test('says that nothing is shared where its own shell is all there is', async () => {
     const result = await beside([], ['--json'], '"$@"; exit $?')
     expect(result.code).toBe(5)
