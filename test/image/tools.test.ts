@@ -11,7 +11,8 @@ const read = (file: string) => fs.readFileSync(path.join(root, file), 'utf8')
 // https://github.com/package-url/purl-spec: pkg:TYPE/NAMESPACE/NAME@VERSION?QUALIFIERS, and no host.
 const purl =
   /^pkg:(npm|pypi|maven|cargo|golang|deb)\/[\w.%-]+(?:\/[\w.%-]+)*@([\w.%~-]+)(?:\?[\w=&]+)?$/
-const licence = /^(MIT|Apache-2\.0|GPL-[23]\.0-(only|or-later)|LGPL-2\.1-only|BSD-2-Clause)$/
+const licence =
+  /^(MIT|Artistic-1\.0-Perl|Apache-2\.0|GPL-[123]\.0-(only|or-later)|LGPL-2\.1-only|BSD-2-Clause)$/
 
 const source = z.strictObject({
   purl: z.string().regex(purl),
