@@ -44,12 +44,11 @@ test.each([
     await readyPod(namespace, pod)
     const askedMs = Date.now()
     await debug(pod, ['sp-flamegraph', 'record', '-d', `${seconds}`, '--incident', pod])
-    const picture = await eventually('the picture', 180, async () => {
+    const { picture, atMs } = await eventually('the picture', 180, async () => {
       const status = await ended(pod)
       if (status !== undefined && status.exitCode !== 0) throw new Error(`it failed: ${status}`)
-      return publishedIn(bucket, pod)?.picture
+      return publishedIn(bucket, pod)
     })
-    const picturedMs = Date.now()
     for (const [words, step] of [
       ['Taking process', 'its target is chosen'],
       ['Sampling process', 'it begins to sample'],
@@ -57,7 +56,7 @@ test.each([
     ] as const) {
       line(what, step, (await saidAt(pod, words)) - askedMs)
     }
-    line(what, `picture of ${seconds} s in S3`, picturedMs - askedMs, budget)
+    line(what, `picture of ${seconds} s in S3`, atMs - askedMs, budget)
     keepPicture(`debug-${pod}.svg`, picture)
     for (const name of names) expect(picture).toContain(name)
     expect((await eventually('its end', 60, () => ended(pod))).exitCode).toBe(0)

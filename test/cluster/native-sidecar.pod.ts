@@ -1,7 +1,7 @@
 // The profiler as a native sidecar: an init container that stays, ready before the app starts.
 
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { objectsIn, startS3 } from '../stores.ts'
+import { startS3 } from '../stores.ts'
 import {
   askCapture,
   type Capture,
@@ -22,6 +22,7 @@ import {
   readyPod,
 } from './kubectl.ts'
 import { app, podOf, profiler, storeEnvironment, volumes } from './pods.ts'
+import { publishedIn } from './published.ts'
 
 const namespace = 'sidecar'
 const seconds = 2
@@ -56,15 +57,12 @@ describe('a capture that is asked for over mTLS from outside', () => {
       place: expect.stringContaining('s3://incidents/graphs/incidents/'),
       isPublished: true,
     })
-    const objects = objectsIn(bucket)
-    const name = [...objects.keys()].find(each => each.endsWith(`${capture.id}/flame.svg`))
-    const svg = objects.get(name!)!
-    keepPicture('native-sidecar.svg', svg)
-    expect(`${svg}`).toContain('main.parse')
-    expect(`${svg}`).toContain('main.encode')
-    expect(`${await daemon.ask('GET', `/v1/captures/${capture.id}/artefacts/flame.svg`)}`).toBe(
-      `${svg}`,
-    )
+    const { picture } = publishedIn(bucket, capture.id)!
+    keepPicture('native-sidecar.svg', picture)
+    expect(picture).toContain('main.parse')
+    expect(picture).toContain('main.encode')
+    const fetched = await daemon.ask('GET', `/v1/captures/${capture.id}/artefacts/flame.svg`)
+    expect(`${fetched}`).toBe(picture)
   })
 
   test('begins sooner behind a warm door, of a process that is named', async () => {
@@ -84,16 +82,14 @@ async function captured(how: string, ask: object, budget: number): Promise<Captu
   const id = await askCapture(daemon, { seconds, incident: 'INC-4711', ...ask })
   const capture = await inPod(namespace, 'shop', () => untilCapture(daemon, id, 'finished'))
   const { afterMs, record } = capture.receipt
-  const [createdMs, childMs, endedMs] = [capture.createdAt, capture.beganAt, capture.endedAt].map(
-    Date.parse,
-  ) as [number, number, number]
-  const sampledMs = endedMs - afterMs - record.durationMs
+  const publishedMs = publishedIn(bucket, id)!.atMs
+  const sampledMs = publishedMs - afterMs - record.durationMs
   const line = (what: string, ms: number, most?: number) =>
     note(`native sidecar, ${how}: ask to ${what}`, (ms - askedMs) / 1000, most)
-  line('the daemon has taken it', createdMs)
-  line('its process begins', childMs)
+  line('the daemon has taken it', Date.parse(capture.createdAt))
+  line('its process begins', Date.parse(capture.beganAt))
   line('first sample', sampledMs, budget)
-  line(`picture of ${seconds} s in S3`, endedMs)
+  line(`picture of ${seconds} s in S3`, publishedMs)
   return capture
 }
 
