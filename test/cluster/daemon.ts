@@ -3,13 +3,15 @@
 import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import https from 'node:https'
+import net from 'node:net'
 import path from 'node:path'
 import { temporaryFolder } from '../temporary.ts'
 import { eventually } from './kubectl.ts'
 
 /** The name in the daemon's certificate. */
 export const serverName = 'profiler.shop.svc'
-export const client = 'URI:spiffe://shop/oncall'
+/** As image/deploy/components/mtls maps it to a role. */
+const client = 'URI:spiffe://shop/oncall'
 
 export interface Keys {
   /** As cert-manager would name what it puts into a Secret. */
@@ -82,6 +84,16 @@ export interface Capture {
     readonly afterMs: number
     readonly record: { readonly durationMs: number }
   }
+}
+
+/** Connects and sends nothing, which wakes nobody. */
+export function untilOpen(host: string): Promise<unknown> {
+  return eventually('the port of the daemon', 30, () => {
+    return new Promise<true | undefined>(resolve => {
+      const socket = net.connect(6443, host, () => resolve(true))
+      socket.on('connect', () => socket.destroy()).on('error', () => resolve(undefined))
+    })
+  })
 }
 
 /** @returns the capture's id */

@@ -1,10 +1,10 @@
 // The profiler as an ephemeral container, put by `kubectl debug` into a pod that knows nothing of it.
 
-import fs from 'node:fs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startS3 } from '../stores.ts'
 import {
   apply,
+  deploy,
   emptyNamespace,
   eventually,
   inPod,
@@ -79,14 +79,9 @@ async function saidAt(pod: string, words: string): Promise<number> {
 function debug(pod: string, command: readonly string[]): Promise<string> {
   const set = Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`)
   const how = ['--image=localhost/profiler:test', '--image-pull-policy=Never', '--target=app']
-  const may = ['--profile=general', `--custom=${grants()}`]
+  const may = ['--profile=general', `--custom=${deploy}/debug-profile.json`]
   const where = ['--namespace', namespace, '--container=profiler', '--quiet']
   return kubectl('debug', pod, ...how, ...may, ...where, ...set, '--', ...command)
-}
-
-function grants(): string {
-  const shipped = 'image/deploy/debug-profile.json'
-  return fs.existsSync(shipped) ? shipped : 'test/cluster/debug-profile.json'
 }
 
 async function ended(pod: string): Promise<{ readonly exitCode: number } | undefined> {

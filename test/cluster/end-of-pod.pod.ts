@@ -3,7 +3,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { startS3 } from '../stores.ts'
-import { askCapture, daemonAt, makeKeys, untilCapture } from './daemon.ts'
+import { askCapture, daemonAt, makeKeys, untilCapture, untilOpen } from './daemon.ts'
 import {
   apply,
   emptyNamespace,
@@ -15,7 +15,7 @@ import {
   note,
   readyPod,
 } from './kubectl.ts'
-import { app, podOf, profiler, storeEnvironment, volumes } from './pods.ts'
+import { app, podOf, profiled, storeEnvironment } from './pods.ts'
 import { publishedIn } from './published.ts'
 
 const namespace = 'end'
@@ -43,12 +43,11 @@ describe('a pod that is deleted while it is captured', () => {
     ['slow', 'that takes 10 s to end', pythonApp(slowToEnd), false],
   ])('%s, with an app %s, publishes what there is', (name, how, container, isNative) =>
     inPod(namespace, name, async () => {
-      const beside = profiler()
-      const containers = isNative
-        ? { initContainers: [beside], containers: [container] }
-        : { containers: [{ ...beside, restartPolicy: undefined }, container] }
-      apply(podOf(namespace, name, { shareProcessNamespace: true, ...containers, volumes }))
-      const daemon = daemonAt(await readyPod(namespace, name), keys, keys.oncall)
+      const spec = profiled(isNative ? 'native-sidecar' : 'sidecar', container)
+      apply(podOf(namespace, name, spec))
+      const address = await readyPod(namespace, name)
+      await untilOpen(address)
+      const daemon = daemonAt(address, keys, keys.oncall)
       const id = await askCapture(daemon, { seconds, incident: name })
       await untilCapture(daemon, id, 'capturing')
       await sleep(3000)

@@ -8,6 +8,8 @@ import { promisify } from 'node:util'
 
 /** The node's own folder: what is put into `pictures` outlives it. */
 export const folder = process.env.SP_NODE_FOLDER!
+/** What is shipped for a cluster. */
+export const deploy = path.resolve(import.meta.dirname, '../../image/deploy')
 /** Where pods reach what runs beside them on the node. */
 export const nodeAddress = process.env.SP_NODE_ADDRESS!
 

@@ -6,32 +6,43 @@ import { execFileSync } from 'node:child_process'
 import fs from 'node:fs'
 import path from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { apply } from './kubectl.ts'
+import { apply, deploy } from './kubectl.ts'
+import { app, deploymentOf, kustomized } from './pods.ts'
 
-const root = path.resolve(import.meta.dirname, '../../image/deploy')
-const files = (
-  fs.existsSync(root) ? fs.readdirSync(root, { recursive: true, encoding: 'utf8' }) : []
-)
-  .map(file => path.join(root, file))
-  .filter(file => /\.ya?ml$/.test(file))
-const isKustomization = (file: string) => /\/kustomization\.ya?ml$/.test(file)
-const kustomized = files.filter(isKustomization).map(file => path.dirname(file))
+const files = fs
+  .readdirSync(deploy, { recursive: true, encoding: 'utf8' })
+  .filter(file => file.endsWith('.yaml'))
+const kustomizations = files.filter(file => path.basename(file) === 'kustomization.yaml')
+const isComponent = (file: string) => /^kind: Component$/m.test(read(file))
+const whole = kustomizations.filter(file => !isComponent(file)).map(path.dirname)
+const components = kustomizations.filter(isComponent).map(path.dirname)
 // What a kustomization is made of is no manifest by itself: patches, settings.
-const alone = files.filter(file => !kustomized.some(folder => file.startsWith(`${folder}/`)))
+const alone = files.filter(
+  file => !kustomizations.some(each => file.startsWith(`${path.dirname(each)}/`)),
+)
 
 const served = new Set(execFileSync('kubectl', ['api-versions'], { encoding: 'utf8' }).split('\n'))
 
-if (files.length === 0) test.skip('there is none', () => {})
+describe('the API server takes', () => {
+  test.each(alone)('%s', file => dryRun(read(file)))
 
-describe.runIf(files.length > 0)('the API server takes', () => {
-  test.each(alone.map(file => [named(file), fs.readFileSync(file, 'utf8')]))('%s', (_, text) => {
-    dryRun(text)
+  test.each(whole)('%s, built', folder => {
+    dryRun(execFileSync('kubectl', ['kustomize', path.join(deploy, folder)], { encoding: 'utf8' }))
   })
 
-  test.each(kustomized.map(folder => [named(folder), folder]))('%s, built', (_, folder) => {
-    dryRun(execFileSync('kubectl', ['kustomize', folder], { encoding: 'utf8' }))
+  // On the profiler beside an app, which is a component itself.
+  test.each(
+    (['native-sidecar', 'sidecar'] as const).flatMap(kind => components.map(each => [each, kind])),
+  )('%s on a %s', (component, kind) => {
+    const first = 'components/profiler'
+    const deployment = deploymentOf(kind as 'sidecar', { containers: [app('service')] })
+    dryRun(kustomized({ deployment, components: [...new Set([first, component!])] }))
   })
 })
+
+function read(file: string): string {
+  return fs.readFileSync(path.join(deploy, file), 'utf8')
+}
 
 interface Manifest {
   readonly apiVersion: string
@@ -72,8 +83,4 @@ function readManifests(text: string): Manifest[] {
 function namespacesOf(text: string): Set<string> {
   const named = [...text.matchAll(/\bnamespace: *['"]?([a-z0-9-]+)/g)].map(match => match[1]!)
   return new Set(named)
-}
-
-function named(file: string): string {
-  return path.relative(root, file) || 'kustomization.yaml'
 }

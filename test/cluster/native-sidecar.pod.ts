@@ -9,6 +9,7 @@ import {
   daemonAt,
   makeKeys,
   untilCapture,
+  untilOpen,
 } from './daemon.ts'
 import {
   apply,
@@ -21,7 +22,7 @@ import {
   note,
   readyPod,
 } from './kubectl.ts'
-import { app, podOf, profiler, storeEnvironment, volumes } from './pods.ts'
+import { app, podOf, profiled, storeEnvironment } from './pods.ts'
 import { publishedIn } from './published.ts'
 
 const namespace = 'sidecar'
@@ -35,15 +36,9 @@ beforeAll(async () => {
   const s3 = await startS3(nodeAddress)
   bucket = s3.bucket('incidents')
   makeNamespace(namespace, { 'profiler-tls': keys.secret, store: storeEnvironment(s3.endpoint) })
-  apply(
-    podOf(namespace, 'shop', {
-      shareProcessNamespace: true,
-      initContainers: [profiler()],
-      containers: [app('service')],
-      volumes,
-    }),
-  )
+  apply(podOf(namespace, 'shop', profiled('native-sidecar', app('service'))))
   address = await inPod(namespace, 'shop', () => readyPod(namespace, 'shop'))
+  await inPod(namespace, 'shop', () => untilOpen(address))
   daemon = daemonAt(address, keys, keys.oncall)
 })
 

@@ -1,7 +1,10 @@
 // The pods of the tests: an app that is granted nothing, and beside it the profiler.
 
+import { execFileSync } from 'node:child_process'
+import fs from 'node:fs'
+import path from 'node:path'
 import { s3Environment } from '../stores.ts'
-import { client } from './daemon.ts'
+import { deploy, folder } from './kubectl.ts'
 
 /**
  * Uid 1000, no capability, the container engine's seccomp profile. It would take a core, and gets a third of one:
@@ -50,39 +53,61 @@ export function storeEnvironment(endpoint: string): Record<string, string> {
   }
 }
 
-export function profiler(): object {
-  return {
-    name: 'profiler',
-    image: 'localhost/profiler:test',
-    imagePullPolicy: 'Never',
-    restartPolicy: 'Always',
-    command: [
-      'sp-flamegraph',
-      'serve',
-      '--tls-listen=0.0.0.0:6443',
-      '--tls-cert=/tls/tls.crt',
-      '--tls-key=/tls/tls.key',
-      '--tls-ca=/tls/ca.crt',
-      `--client=${client}=capturer`,
-    ],
-    envFrom: [{ secretRef: { name: 'store' } }],
-    resources: { requests: { cpu: '200m', memory: '64Mi' } },
-    securityContext: {
-      runAsUser: 0,
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      capabilities: { drop: ['ALL'], add: ['SYS_PTRACE', 'PERFMON', 'SYSLOG'] },
-      seccompProfile: { type: 'RuntimeDefault' },
+/**
+ * The pod of a Deployment that is given the profiler as image/deploy/ says. It wants the Secrets `profiler-tls` and
+ * `store`.
+ */
+export function profiled(kind: 'native-sidecar' | 'sidecar', container: object): object {
+  const containers = { containers: [container], automountServiceAccountToken: false }
+  const built = kustomized({
+    deployment: deploymentOf(kind, containers),
+    components: ['components/profiler', 'grants/kernel-names', 'components/mtls'],
+    patch: {
+      [kind === 'sidecar' ? 'containers' : 'initContainers']: [
+        { name: 'sp-profiler', envFrom: [{ secretRef: { name: 'store' } }] },
+      ],
     },
-    startupProbe: { tcpSocket: { port: 6443 }, periodSeconds: 1, failureThreshold: 30 },
-    volumeMounts: [
-      { name: 'tls', mountPath: '/tls', readOnly: true },
-      { name: 'tmp', mountPath: '/tmp' },
-    ],
-  }
+  })
+  const read = ['apply', '--dry-run=client', '-o', 'json', '-f', '-']
+  const { items } = JSON.parse(execFileSync('kubectl', read, { input: built, encoding: 'utf8' }))
+  return items.find((each: { kind: string }) => each.kind === 'Deployment').spec.template.spec
 }
 
-export const volumes = [
-  { name: 'tls', secret: { secretName: 'profiler-tls' } },
-  { name: 'tmp', emptyDir: {} },
-]
+/** Where the image is named, by the name that it has here. */
+export function kustomized(what: {
+  readonly deployment: object
+  readonly components: readonly string[]
+  readonly patch?: object
+}): string {
+  const here = fs.mkdtempSync(path.join(folder, 'kustomize-'))
+  const write = (name: string, content: object) =>
+    fs.writeFileSync(path.join(here, name), JSON.stringify(content))
+  write('deployment.yaml', what.deployment)
+  write('kustomization.yaml', {
+    resources: ['deployment.yaml'],
+    components: what.components.map(each => path.relative(here, path.join(deploy, each))),
+    images: [{ name: 'sp-profiler', newName: 'localhost/profiler', newTag: 'test' }],
+    patches: [
+      {
+        target: { kind: 'Deployment' },
+        patch: JSON.stringify({
+          apiVersion: 'apps/v1',
+          kind: 'Deployment',
+          metadata: { name: 'shop' },
+          spec: { template: { spec: what.patch ?? {} } },
+        }),
+      },
+    ],
+  })
+  return execFileSync('kubectl', ['kustomize', here], { encoding: 'utf8' })
+}
+
+export function deploymentOf(kind: 'native-sidecar' | 'sidecar', spec: object): object {
+  const labels = { app: 'shop' }
+  return {
+    apiVersion: 'apps/v1',
+    kind: 'Deployment',
+    metadata: { name: 'shop', labels: { 'sp-profiler': kind } },
+    spec: { selector: { matchLabels: labels }, template: { metadata: { labels }, spec } },
+  }
+}
