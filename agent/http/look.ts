@@ -13,7 +13,7 @@ const maxTargets = 200
 /** @throws {ProfilerError} `SP_NOT_SHARED` */
 export async function lookAtTargets(settings: Settings): Promise<unknown> {
   const policy = redactionPolicy({ customerIds: settings.customerIds })
-  const candidates = (await readCandidates()).slice(0, maxTargets)
+  const candidates = (await readCandidates('captures')).slice(0, maxTargets)
   return { targets: await rowsOf(candidates, settings, policy), to: settings.to }
 }
 
@@ -22,7 +22,8 @@ export async function lookAsDoctor(
   { pid, mode }: { readonly pid?: number; readonly mode?: Settings['mode'] },
   given: Settings,
 ): Promise<unknown> {
-  const whom = pid === undefined ? (await readCandidates()).slice(0, maxTargets) : [targetOf(pid)]
+  const whom =
+    pid === undefined ? (await readCandidates('captures')).slice(0, maxTargets) : [targetOf(pid)]
   const { us, notes, patients } = await examineAll(whom, { ...given, mode: mode ?? given.mode })
   return { us: printable(us), notes, targets: patients }
 }

@@ -136,7 +136,10 @@ export const routes: readonly Route[] = [
     role: 'viewer',
     answer: { status: 200, type: json, schema: targets },
     errors: ['SP_NOT_SHARED', 'SP_QUEUE_FULL'],
-    handle: ({ house }) => house.targets(undefined),
+    handle({ house, identity }) {
+      if (identity.role !== 'viewer') house.sessions.expect()
+      return house.targets(undefined)
+    },
   },
   {
     method: 'GET',
@@ -197,6 +200,8 @@ export const routes: readonly Route[] = [
       const given = checked.data === undefined ? undefined : { key: checked.data, body: wanted }
       // Asked again, it may be over and its target gone.
       const known = house.sessions.known(identity, given)
+      // Begins beside the look for a target.
+      if (known === undefined) house.sessions.expect()
       const session =
         known ??
         house.sessions.submit(await readAsk(wanted, house.settings, identity), identity, given)

@@ -13,7 +13,7 @@ import { lookThrough } from '../target/workers.ts'
  */
 export async function chooseUnasked(pid: number | undefined, mode: Mode): Promise<Target> {
   if (pid === undefined) {
-    const candidates = await readCandidates()
+    const candidates = await readCandidates('captures')
     const only = onlyBusy(candidates)
     if (only !== undefined) return targetOf(only.pid)
     throw ambiguous('the only busy process was asked for', candidates.filter(isBusy))

@@ -40,7 +40,7 @@ export class RunningCapture {
 
   /** @throws {ProfilerError} `SP_CAPTURE_DIED`, where no process can be had */
   constructor(budget: Budget, events: RunningEvents) {
-    const child = start()
+    const child = takeReady() ?? start()
     this.#child = child
     this.pid = child.pid
     const unwatch = watchBudget(child.pid, budget, problem => {
@@ -100,6 +100,39 @@ export class RunningCapture {
     this.#viewers = []
     for (const each of viewers) each(picture)
   }
+}
+
+// Whoever has looked has asked by then, or asks later.
+const spareMs = 60_000
+let spare: Forked | undefined
+
+/** A capture may be asked for soon: its process takes 0.2 s to begin, and one is made ready. */
+export function makeReady(): void {
+  if (spare !== undefined) return
+  try {
+    spare = start()
+  } catch {
+    // Who begins a capture is told.
+    return
+  }
+  const ready = spare
+  const forget = () => {
+    if (spare === ready) spare = undefined
+  }
+  ready.once('exit', forget)
+  // Without its channel it has nothing to wait for, and ends.
+  const unused = setTimeout(() => {
+    if (spare !== ready) return
+    forget()
+    ready.disconnect()
+  }, spareMs)
+  unused.unref()
+}
+
+function takeReady(): Forked | undefined {
+  const ready = spare
+  spare = undefined
+  return ready?.connected === true && ready.exitCode === null ? ready : undefined
 }
 
 function start(): Forked {

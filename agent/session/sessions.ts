@@ -20,7 +20,7 @@ import { readStat } from '../target/procfs.ts'
 import type { Identity, SessionAsk } from './ask.ts'
 import type { Budget } from './budget.ts'
 import { cleanAfter, isChildAlive } from './clean.ts'
-import { RunningCapture, type RunningEvents } from './running.ts'
+import { makeReady, RunningCapture, type RunningEvents } from './running.ts'
 import { type CaptureResult, type Change, isOver, next, problemOf, type State } from './state.ts'
 import type { Artefact, Store } from './store.ts'
 
@@ -129,6 +129,11 @@ export class Sessions {
     this.#put(session)
     this.#schedule()
     return this.get(session.id)
+  }
+
+  /** Somebody who may capture looks around, or is about to ask. */
+  expect(): void {
+    if (!this.#isDraining && this.#running.size < this.#limits.slots) makeReady()
   }
 
   /** The session that was begun with this key. @throws {ProfilerError} `SP_IDEMPOTENCY_REUSED` */

@@ -26,13 +26,16 @@ export const lookMs = 500
 /**
  * Every process but this one and the chain that started it, busiest first.
  *
+ * @param hasStarted the house has started captures: they are no targets either
  * @throws {ProfilerError} `SP_NOT_SHARED` where there is none
  */
-export async function readCandidates(): Promise<Candidate[]> {
+export async function readCandidates(hasStarted: 'others' | 'captures' = 'others') {
   const before = readStats()
   const startedMs = performance.now()
   await sleep(lookMs)
-  const candidates = withShares(before, performance.now() - startedMs)
+  const all = withShares(before, performance.now() - startedMs)
+  const ours = hasStarted === 'captures' ? descendants(process.pid, readStats()) : new Set()
+  const candidates = all.filter(({ pid }) => !ours.has(pid))
   if (candidates.some(each => !isOwnShell(each))) return candidates
   const why = hidesOtherUsers() ? ': /proc hides those of other users (hidepid)' : ''
   const whom = candidates.length === 0 ? 'this one' : 'this one and its shell'
@@ -89,6 +92,16 @@ export function attempted<T>(read: () => T): T | undefined {
     if (error instanceof ProfilerError) return undefined
     throw error
   }
+}
+
+/** With itself. */
+function descendants(pid: number, stats: readonly Stat[]): Set<number> {
+  const found = new Set([pid])
+  // What is added on the way is gone through too.
+  for (const each of found) {
+    for (const stat of stats) if (stat.parentPid === each) found.add(stat.pid)
+  }
+  return found
 }
 
 function ancestors(pid: number, stats: ReadonlyMap<number, Stat>): Set<number> {

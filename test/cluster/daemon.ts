@@ -103,9 +103,11 @@ export async function askCapture(daemon: Daemon, ask: object): Promise<string> {
 
 /** @throws if it fails, with its problem */
 export function untilCapture(daemon: Daemon, id: string, state: string): Promise<Capture> {
-  return eventually(`a capture that is ${state}`, 120, async () => {
+  const look = async () => {
     const view = JSON.parse(`${await daemon.ask('GET', `/v1/captures/${id}`)}`)
     if (view.state === 'failed') throw new Error(JSON.stringify(view.problem))
     return view.state === state ? view : undefined
-  })
+  }
+  // Each is a handshake of its own, and what is to be timed has one core.
+  return eventually(`a capture that is ${state}`, 120, look, 1000)
 }

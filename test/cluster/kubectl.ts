@@ -74,12 +74,13 @@ export async function eventually<Answer>(
   what: string,
   seconds: number,
   ask: () => Answer | undefined | Promise<Answer | undefined>,
+  everyMs = 50,
 ): Promise<Answer> {
   const endMs = performance.now() + seconds * 1000
   while (performance.now() < endMs) {
     const answer = await ask()
     if (answer !== undefined) return answer
-    await sleep(50)
+    await sleep(everyMs)
   }
   throw new Error(`${what}: not after ${seconds} s`)
 }

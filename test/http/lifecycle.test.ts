@@ -47,6 +47,30 @@ describe('the house', () => {
     expect(daemon.log()).not.toContain('has died')
   })
 
+  test('has a process ready for who looks, which is no target, and then is the capture', async () => {
+    const pid = await busyTarget()
+    const daemon = await startDaemon()
+    const children = () => descendants(daemon.house()!).filter(each => each !== daemon.house())
+    await daemon.ask('GET', '/healthz')
+    expect(children()).toEqual([])
+    const { json } = await daemon.ask('GET', '/v1/targets')
+    const [ready] = children()
+    expect(ready).toBeGreaterThan(0)
+    expect(json.targets.map((each: { pid: number }) => each.pid)).not.toContain(ready)
+    const id = await capture(daemon, pid, 1)
+    expect(children()).toContain(ready)
+    expect(await daemon.untilOver(id)).toMatchObject({ state: 'finished' })
+    expect(isAlive(ready!)).toBe(false)
+  })
+
+  test('takes with it what was ready, and was not used', async () => {
+    const daemon = await startDaemon()
+    await daemon.ask('GET', '/v1/targets')
+    const [ready] = descendants(daemon.house()!).filter(each => each !== daemon.house())
+    kill(daemon.house()!)
+    await until(() => !isAlive(ready!), 'it ends')
+  })
+
   test('is started by the first byte, not by a probe', async () => {
     const daemon = await startDaemon()
     for (let probe = 0; probe < 5; probe++) {
