@@ -76,7 +76,7 @@ function podmanIn(folder: string) {
   fs.mkdirSync(cache)
   fs.chmodSync(cache, 0o777)
   const conf = path.join(folder, 'containers.conf')
-  fs.writeFileSync(conf, settings)
+  fs.writeFileSync(conf, containerSettings)
   const env = { ...process.env, CONTAINERS_CONF: conf, TMPDIR: folder }
   const storage = [`--root=${folder}/store`, `--runroot=${folder}/run`]
   const words = (options: readonly string[], command: readonly string[], how: Confined) => [
@@ -113,7 +113,8 @@ function podmanIn(folder: string) {
   }
 }
 
-const settings = `[containers]
+/** What podman needs where root may not raise limits, and cgroups are of both versions. */
+export const containerSettings = `[containers]
 default_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]
 netns = "host"
 [engine]

@@ -1,0 +1,154 @@
+// What goes wrong in a pod: nothing is shared, the application begins anew, memory
+// is short, and the application is hostile. Each is told by its code; the daemon
+// stays, and the application is not touched.
+
+import fs from 'node:fs'
+import path from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { missing } from '../apps/apps.ts'
+import { modernProfile } from '../apps/containers.ts'
+import { makeAuthority } from '../http/authority.ts'
+import { until } from '../http/daemon.ts'
+import { temporaryFolder } from '../temporary.ts'
+import { type AppName, type KnownApp, makeApps, removeApps } from './apps.ts'
+import { asked } from './asked.ts'
+import { freePorts, lackingForPods, type PodOptions, type Profiler, playPod } from './pods.ts'
+
+const lacking = [
+  ...missing('cc', 'go', 'java', 'javac', 'ruby', 'python3', 'openssl', 'root'),
+  ...lackingForPods(),
+]
+const title = lacking.length === 0 ? 'a pod' : `a pod (skipped for want of ${lacking.join(', ')})`
+
+describe.skipIf(lacking.length > 0)(title, () => {
+  let apps: Readonly<Record<AppName, KnownApp>>
+  let seccomp: string
+  const authority = makeAuthority(temporaryFolder())
+  const certificates = path.dirname(authority.ca)
+  authority.issue('server', 'DNS:profiler,IP:127.0.0.1')
+  const oncall = authority.issue('oncall', 'URI:spiffe://shop/oncall')
+
+  beforeAll(() => {
+    apps = makeApps()
+    seccomp = modernProfile()
+  })
+  afterAll(() => removeApps())
+
+  async function play(options: Omit<PodOptions, 'profiler'>, more: Partial<Profiler> = {}) {
+    const ports = await freePorts()
+    const args = [
+      `--listen=127.0.0.1:${ports.listen}`,
+      `--tls-listen=127.0.0.1:${ports.tls}`,
+      '--tls-cert=/certificates/server.pem',
+      '--tls-key=/certificates/server.key',
+      '--tls-ca=/certificates/ca.pem',
+      '--client=URI:spiffe://shop/oncall=capturer',
+      ...(more.args ?? []),
+    ]
+    const pod = await playPod({
+      ...options,
+      profiler: {
+        capabilities: ['SYS_PTRACE', 'PERFMON', 'KILL', 'DAC_OVERRIDE'],
+        seccomp,
+        mounts: { '/certificates': certificates },
+        ...more,
+        args,
+      },
+    })
+    onTestFinished(() => pod.close())
+    return { pod, outside: asked(ports.tls, { ...oncall, ca: authority.ca }), ...ports }
+  }
+
+  test('that shares no PID namespace is told so, in the shell and from outside', async () => {
+    const { pod, outside } = await play({ app: apps.native, isShared: false })
+    for (const words of [
+      ['sp-flamegraph'],
+      ['sp-flamegraph', 'record'],
+      ['sp-flamegraph', 'doctor'],
+    ]) {
+      const { code, stdout, stderr } = await pod.exec(words)
+      expect(`${stdout}${stderr}`, words.join(' ')).toMatch(/shareProcessNamespace|--target/)
+      if (words.length === 1) expect(code).not.toBe(0)
+    }
+    expect((await outside.get('/v1/targets')).code).toBe('SP_NOT_SHARED')
+  })
+
+  test('whose application begins anew keeps what was captured, and says the process is gone', async () => {
+    const { pod, outside } = await play({ app: apps.Go }, { args: ['--slots=1'] })
+    const [target] = (await outside.targets()).filter(({ comm }) => comm === apps.Go.comm)
+    const running = await outside.post('/v1/captures', {
+      target: { pid: target!.pid },
+      seconds: 60,
+    })
+    await until(async () => (await outside.get(running.href)).state === 'capturing', 'it captures')
+    await sleep(3000)
+    pod.restartApp()
+    let over = running
+    await until(async () => {
+      over = await outside.get(running.href)
+      return over.state === 'finished' || over.state === 'failed'
+    }, 'it is over')
+    expect(over.state).toBe('finished')
+    expect(over.receipt.record.remarks.join(' ')).toMatch(/ended/)
+    const again = await outside.post('/v1/captures', { target: { pid: target!.pid }, seconds: 1 })
+    expect(again.code).toBe('SP_TARGET_GONE')
+    await until(async () => {
+      const now = await outside.targets()
+      return now.some(({ pid, comm }) => comm === apps.Go.comm && pid !== target!.pid)
+    }, 'the new process is seen')
+  })
+
+  test('that has no memory left loses a capture, and neither the daemon nor the application', async () => {
+    const { pod, outside } = await play(
+      { app: apps.native },
+      { memory: 110, args: ['--max-memory=2000'] },
+    )
+    const [target] = (await outside.targets()).filter(({ comm }) => comm === apps.native.comm)
+    const ask = { target: { pid: target!.pid }, seconds: 20, hertz: 999 }
+    const running = await outside.post('/v1/captures', ask)
+    await until(async () => (await outside.get(running.href)).state === 'capturing', 'it captures')
+    const began = pod.pidOf('app')
+    const filling = pod.exec([
+      'node',
+      '-e',
+      'const all = []; for (;;) all.push(Buffer.alloc(1e6, 1))',
+    ])
+    await filling
+    await until(async () => {
+      const { state } = await outside.get(running.href)
+      return state === 'finished' || state === 'failed'
+    }, 'it is over')
+    expect(pod.isRunning('profiler')).toBe(true)
+    expect(pod.pidOf('app')).toBe(began)
+    expect((await outside.targets()).length).toBeGreaterThan(0)
+  })
+
+  test('whose application is hostile is captured all the same', async () => {
+    const tmp = fs.mkdtempSync(path.join(temporaryFolder(), 'tmp-'))
+    fs.chmodSync(tmp, 0o1777)
+    const hostile = {
+      ...apps.CPython,
+      command: ['/usr/bin/python3', '/hostile/hostile.py', '600'],
+      mounts: { ...apps.CPython.mounts, '/hostile': path.resolve(import.meta.dirname) },
+      tmp,
+    }
+    const { pod, outside, listen } = await play({ app: hostile })
+    // It has planted its files, and floods the daemon's loopback port, from the pod's own network.
+    await until(() => fs.existsSync(path.join(tmp, 'planted')), 'it has begun')
+    fs.writeFileSync(path.join(tmp, 'port'), `${listen}\n`)
+    const [target] = (await outside.targets()).filter(({ comm }) => comm === 'java')
+    expect(target).toBeDefined()
+    const over = await outside.capture(target!.pid)
+    // A name makes nobody a JVM.
+    expect(over.receipt.record.runtime.title).toBe('CPython')
+    expect(over.share(/hot_leaf/)).toBeGreaterThan(0.3)
+    const inShell = await pod.exec([
+      ...['sp-flamegraph', 'record', `${target!.pid}`, '-d', '1'],
+      '--to=file:/tmp/graphs',
+    ])
+    expect(inShell.code, inShell.stderr).toBe(0)
+    // What it lured us to is as it was.
+    expect(fs.readFileSync(path.join(tmp, 'victim'), 'utf8')).toBe('untouched')
+  })
+})
