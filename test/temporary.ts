@@ -7,8 +7,11 @@ import { afterAll } from 'vitest'
 
 const folders: string[] = []
 
+// What a container had mounted below it may be busy for a moment after it has ended.
+const options = { recursive: true, force: true, maxRetries: 20, retryDelay: 100 }
+
 afterAll(() => {
-  for (const folder of folders) fs.rmSync(folder, { recursive: true, force: true })
+  for (const folder of folders) fs.rmSync(folder, options)
 })
 
 export function temporaryFolder(): string {

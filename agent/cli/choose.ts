@@ -6,7 +6,12 @@ import type { Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
 import { redactionPolicy } from '../redact/policy.ts'
 import { redactText } from '../redact/redact.ts'
-import { type Candidate, readCandidates } from '../target/candidates.ts'
+import {
+  type Candidate,
+  notShared,
+  readCandidates,
+  seesOwnContainerOnly,
+} from '../target/candidates.ts'
 import { isBusy, onlyBusy, type Target, targetOf } from '../target/find.ts'
 import { lookThrough } from '../target/workers.ts'
 import { printChoice } from './overview.ts'
@@ -38,12 +43,13 @@ export async function chooseTarget(
   const busy = candidates.filter(isBusy)
   await printChoice(busy.length > 0 ? busy : candidates, settings, terminal)
   if (canAsk(settings)) return targetOf(await ask())
-  throw new ProfilerError(
-    'SP_TARGET_AMBIGUOUS',
-    busy.length > 0
-      ? `${busy.length} processes are busy, and none was named`
-      : 'no process is busy, and none was named',
-  )
+  if (busy.length > 0) {
+    const what = `${busy.length} processes are busy, and none was named`
+    throw new ProfilerError('SP_TARGET_AMBIGUOUS', what)
+  }
+  // What idles here may be our own daemon, and whom it is there for out of sight.
+  const why = seesOwnContainerOnly() ? `; ${notShared}` : ''
+  throw new ProfilerError('SP_TARGET_AMBIGUOUS', `no process is busy, and none was named${why}`)
 }
 
 /** The process that was named, or the one that works for it: `target/workers.ts` has the rule. */

@@ -53,10 +53,13 @@ export function openContainers(): Containers | { readonly why: string } {
     pidOf: (pod: string) => Number(podman.say(['inspect', '-f', '{{.State.Pid}}', pod])),
     close() {
       podman.say(['rm', '--all', '--force', '--time=0'])
-      // podman may mount its own storage upon itself, several times, and leave it so; a moment later
-      // it may still be busy.
-      const storage = path.join(folder, 'store', 'overlay')
-      while (spawnSync('umount', ['--lazy', storage], { stdio: 'ignore' }).status === 0);
+      // podman may mount its own storage upon itself, several times, and leave it so; another podman
+      // that ends meanwhile may do it once more.
+      for (let tries = 0; tries < 20 && mountsBelow(folder).length > 0; tries++) {
+        for (const each of mountsBelow(folder).reverse()) {
+          spawnSync('umount', ['--lazy', each], { stdio: 'ignore' })
+        }
+      }
     },
   }
   try {
@@ -65,6 +68,12 @@ export function openContainers(): Containers | { readonly why: string } {
   } catch (error) {
     return { why: `podman that can run a container (${(error as Error).message.slice(0, 200)})` }
   }
+}
+
+/** Of this machine, the oldest first. */
+function mountsBelow(folder: string): string[] {
+  const lines = fs.readFileSync('/proc/self/mountinfo', 'utf8').trim().split('\n')
+  return lines.map(line => line.split(' ')[4]!).filter(place => place.startsWith(`${folder}/`))
 }
 
 export const plain: Confined = { uid: 0, gid: 0, capabilities: [], seccomp: 'unconfined' }

@@ -244,20 +244,35 @@ function environment(): NodeJS.ProcessEnv {
   return { ...process.env, CONTAINERS_CONF: settingsFile }
 }
 
+/** Beside a container that ran out of memory podman leaves a file, where it was called from. */
+function workFolder(): string {
+  environment()
+  return path.dirname(settingsFile!)
+}
+
 function podman(args: readonly string[], withErrors = false): string {
   const stdio = ['ignore', 'pipe', 'pipe'] as const
   if (!withErrors) {
-    return execFileSync('podman', args, { env: environment(), encoding: 'utf8', stdio: [...stdio] })
+    return execFileSync('podman', args, {
+      env: environment(),
+      cwd: workFolder(),
+      encoding: 'utf8',
+      stdio: [...stdio],
+    })
   }
   // What a container writes to its standard error is what podman writes to its own.
   const shell = 'exec podman "$@" 2>&1'
-  const options = { env: environment(), encoding: 'utf8' } as const
+  const options = { env: environment(), cwd: workFolder(), encoding: 'utf8' } as const
   return execFileSync('sh', ['-c', shell, 'sh', ...args], options)
 }
 
 function podmanLater(args: readonly string[], input?: string): Promise<Output> {
   return new Promise((resolve, reject) => {
-    const child = spawn('podman', args, { env: environment(), stdio: ['pipe', 'pipe', 'pipe'] })
+    const child = spawn('podman', args, {
+      env: environment(),
+      cwd: workFolder(),
+      stdio: ['pipe', 'pipe', 'pipe'],
+    })
     const said = { stdout: '', stderr: '' }
     child.stdout.setEncoding('utf8').on('data', piece => (said.stdout += piece))
     child.stderr.setEncoding('utf8').on('data', piece => (said.stderr += piece))
