@@ -12,11 +12,15 @@ const deploy = path.resolve(import.meta.dirname, '../../image/deploy')
 // biome-ignore lint/suspicious/noExplicitAny: a manifest has any shape
 type Manifest = any
 
-/** Every document of a file, read by Python's library: we have no other reader of YAML. */
+/** Every document of a text, read by Python's library: we have no other reader of YAML. */
+function parseYaml(text: string): Manifest[] {
+  const script = 'import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(sys.stdin))))'
+  const options = { input: text, encoding: 'utf8' } as const
+  return JSON.parse(execFileSync('/usr/bin/python3', ['-c', script], options))
+}
+
 function readYaml(file: string): Manifest[] {
-  const script =
-    'import json, sys, yaml; print(json.dumps(list(yaml.safe_load_all(open(sys.argv[1])))))'
-  return JSON.parse(execFileSync('/usr/bin/python3', ['-c', script, file], { encoding: 'utf8' }))
+  return parseYaml(fs.readFileSync(file, 'utf8'))
 }
 
 const files = fs.readdirSync(deploy, { recursive: true, encoding: 'utf8' })
@@ -27,10 +31,7 @@ const manifests = files
 /** What a kustomization holds as text. */
 function patchesOf({ patches = [] }: Manifest): Manifest[] {
   return patches.flatMap(({ patch }: { patch?: string }) => {
-    if (patch === undefined) return []
-    const script = 'import json, sys, yaml; print(json.dumps(yaml.safe_load(sys.stdin)))'
-    const options = { input: patch, encoding: 'utf8' } as const
-    return [JSON.parse(execFileSync('/usr/bin/python3', ['-c', script], options))]
+    return patch === undefined ? [] : parseYaml(patch)
   })
 }
 

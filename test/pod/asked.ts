@@ -22,7 +22,7 @@ export interface Asked {
   post(path: string, body: object): Promise<any>
   targets(): Promise<readonly { readonly pid: number; readonly comm: string }[]>
   /** Asks for two seconds, and waits for them. */
-  capture(pid: number): Promise<Capture & { readonly firstSampleMs: number | undefined }>
+  capture(pid: number): Promise<Capture>
 }
 
 export function asked(port: number, who: Pair & { readonly ca: string }): Asked {
@@ -58,7 +58,7 @@ export function asked(port: number, who: Pair & { readonly ca: string }): Asked 
           const { receipt } = now
           const [tool] = Object.keys(receipt.record.tools)
           const share = (name: RegExp) => stacks.share(name)
-          return { tool: tool!, status: now.state, receipt, share, firstSampleMs: undefined }
+          return { tool: tool!, status: now.state, receipt, share }
         }
         await sleep(200)
       }

@@ -5,15 +5,13 @@
 import fs from 'node:fs'
 import path from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { missing } from '../apps/apps.ts'
-import { modernProfile } from '../apps/containers.ts'
-import { makeAuthority } from '../http/authority.ts'
 import { until } from '../http/daemon.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { type AppName, type KnownApp, makeApps, removeApps } from './apps.ts'
-import { asked } from './asked.ts'
-import { freePorts, lackingForPods, type PodOptions, type Profiler, playPod } from './pods.ts'
+import { makePlayer } from './play.ts'
+import { lackingForPods } from './pods.ts'
 
 const lacking = [
   ...missing('cc', 'go', 'java', 'javac', 'ruby', 'python3', 'openssl', 'root'),
@@ -23,42 +21,13 @@ const title = lacking.length === 0 ? 'a pod' : `a pod (skipped for want of ${lac
 
 describe.skipIf(lacking.length > 0)(title, () => {
   let apps: Readonly<Record<AppName, KnownApp>>
-  let seccomp: string
-  const authority = makeAuthority(temporaryFolder())
-  const certificates = path.dirname(authority.ca)
-  authority.issue('server', 'DNS:profiler,IP:127.0.0.1')
-  const oncall = authority.issue('oncall', 'URI:spiffe://shop/oncall')
+  let play: ReturnType<typeof makePlayer>
 
   beforeAll(() => {
     apps = makeApps()
-    seccomp = modernProfile()
+    play = makePlayer()
   })
   afterAll(() => removeApps())
-
-  async function play(options: Omit<PodOptions, 'profiler'>, more: Partial<Profiler> = {}) {
-    const ports = await freePorts()
-    const args = [
-      `--listen=127.0.0.1:${ports.listen}`,
-      `--tls-listen=127.0.0.1:${ports.tls}`,
-      '--tls-cert=/certificates/server.pem',
-      '--tls-key=/certificates/server.key',
-      '--tls-ca=/certificates/ca.pem',
-      '--client=URI:spiffe://shop/oncall=capturer',
-      ...(more.args ?? []),
-    ]
-    const pod = await playPod({
-      ...options,
-      profiler: {
-        capabilities: ['SYS_PTRACE', 'PERFMON', 'KILL', 'DAC_OVERRIDE'],
-        seccomp,
-        mounts: { '/certificates': certificates },
-        ...more,
-        args,
-      },
-    })
-    onTestFinished(() => pod.close())
-    return { pod, outside: asked(ports.tls, { ...oncall, ca: authority.ca }), ...ports }
-  }
 
   test('that shares no PID namespace is told so, in the shell and from outside', async () => {
     const { pod, outside } = await play({ app: apps.native, isShared: false })

@@ -3,21 +3,15 @@
 // what a capture then does, by the command in the shell and over mTLS from outside.
 
 import fs from 'node:fs'
-import path from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { missing } from '../apps/apps.ts'
-import { modernProfile } from '../apps/containers.ts'
 import { readStacks } from '../command.ts'
-import { makeAuthority } from '../http/authority.ts'
-import { temporaryFolder } from '../temporary.ts'
 import { type AppName, appNames, type KnownApp, makeApps, makeMuslApp, removeApps } from './apps.ts'
-import { asked, type Capture } from './asked.ts'
+import type { Capture } from './asked.ts'
 import { mountNoexec } from './noexec.ts'
-import { freePorts, lackingForPods, type Pod, type Profiler, playPod } from './pods.ts'
+import { makePlayer, usualCapabilities } from './play.ts'
+import { lackingForPods, type Pod, type Profiler } from './pods.ts'
 import { row, writeTable } from './table.ts'
-
-// What each runtime needs of another uid: to be read, sampled, sent a signal, and its socket opened.
-const usualCapabilities = ['SYS_PTRACE', 'PERFMON', 'KILL', 'DAC_OVERRIDE']
 
 const lacking = [
   ...missing('cc', 'go', 'java', 'javac', 'ruby', 'python3', 'musl-gcc', 'openssl', 'root'),
@@ -29,54 +23,22 @@ const title =
 describe.skipIf(lacking.length > 0)(title, () => {
   let apps: Readonly<Record<AppName, KnownApp>>
   let musl: KnownApp
-  let seccomp: string
-  const authority = makeAuthority(temporaryFolder())
-  const certificates = path.dirname(authority.ca)
-  // A Secret is mounted so that the profiler's user may read it, whoever that is.
-  fs.chmodSync(certificates, 0o755)
-  fs.chmodSync(authority.issue('server', 'DNS:profiler,IP:127.0.0.1').key, 0o644)
-  const oncall = authority.issue('oncall', 'URI:spiffe://shop/oncall')
+  let play: ReturnType<typeof makePlayer>
 
   beforeAll(() => {
     apps = makeApps()
     musl = makeMuslApp()
-    seccomp = modernProfile()
+    play = makePlayer()
   })
   afterAll(() => {
     removeApps()
     writeTable()
   })
 
-  /** As the manifests of image/deploy have it. */
-  const usual = (): Profiler => ({ capabilities: usualCapabilities, seccomp })
-
-  async function play(app: KnownApp, profiler: Profiler, more: { isShared?: boolean } = {}) {
-    const ports = await freePorts()
-    const tls = [
-      `--tls-listen=127.0.0.1:${ports.tls}`,
-      '--tls-cert=/certificates/server.pem',
-      '--tls-key=/certificates/server.key',
-      '--tls-ca=/certificates/ca.pem',
-      '--client=URI:spiffe://shop/oncall=capturer',
-    ]
-    const pod = await playPod({
-      app,
-      profiler: {
-        ...profiler,
-        args: [`--listen=127.0.0.1:${ports.listen}`, ...tls, ...(profiler.args ?? [])],
-        mounts: { '/certificates': certificates },
-      },
-      ...more,
-    })
-    onTestFinished(() => pod.close())
-    const outside = asked(ports.tls, { ...oncall, ca: authority.ca })
-    return { pod, outside }
-  }
-
   describe('with the rights of the manifests', () => {
     test.for(appNames)('%s is captured in the shell, and over mTLS', async name => {
       const app = apps[name]
-      const { pod, outside } = await play(app, usual())
+      const { pod, outside } = await play({ app })
       const capture = await expectTruth(pod, app)
       expect(capture?.share(app.hot)).toBeGreaterThan(0.45)
       const [target] = (await outside.targets()).filter(({ comm }) => comm === app.comm)
@@ -89,7 +51,7 @@ describe.skipIf(lacking.length > 0)(title, () => {
   describe('an application that is locked up', () => {
     test.for(appNames)('%s with a root that is read-only', async name => {
       const app = { ...apps[name], isReadOnly: true }
-      const { pod } = await play(app, usual())
+      const { pod } = await play({ app })
       const capture = await expectTruth(pod, app)
       // A JVM can be attached to by a socket in its /tmp only: it is perf then, and doctor says what it costs.
       if (name === 'JVM') expect(capture).toMatchObject({ tool: 'perf', status: 'degraded' })
@@ -101,14 +63,14 @@ describe.skipIf(lacking.length > 0)(title, () => {
       const tmp = mountNoexec()
       onTestFinished(tmp.unmount)
       const app = { ...apps[name], tmp: tmp.folder }
-      const { pod } = await play(app, usual())
+      const { pod } = await play({ app })
       const capture = await expectTruth(pod, app)
       expect(capture?.share(app.hot)).toBeGreaterThan(0.45)
       row(name, 'noexec /tmp', usualCapabilities.join(' '), capture)
     })
 
     test('a program of musl', async () => {
-      const { pod } = await play(musl, usual())
+      const { pod } = await play({ app: musl })
       const capture = await expectTruth(pod, musl)
       expect(capture?.share(musl.hot)).toBeGreaterThan(0.45)
       row('musl', 'uid 1000, drop ALL', usualCapabilities.join(' '), capture)
@@ -125,7 +87,7 @@ describe.skipIf(lacking.length > 0)(title, () => {
     ]
     for (const name of ['CPython', 'JVM', 'Node.js', 'native'] as const) {
       test.for(tiers)(`${name} with %s`, async ([tier, profiler]) => {
-        const { pod } = await play(apps[name], { ...profiler, seccomp })
+        const { pod } = await play({ app: apps[name] }, profiler)
         const capture = await expectTruth(pod, apps[name])
         row(name, 'uid 1000, drop ALL', tier, capture)
       })
@@ -156,12 +118,12 @@ async function expectTruth(pod: Pod, app: KnownApp): Promise<Capture | undefined
   const folder = receipt.place.replace('file:', '')
   const folded = await pod.exec(['cat', `${folder}/profile.folded`])
   const stacks = readStacks(folded.stdout)
-  expect(await leftIn(pod, app)).toEqual([])
+  expect(await leftIn(pod)).toEqual([])
   return { tool: best.tool, status: best.status, receipt, share: name => stacks.share(name) }
 }
 
 /** Files of ours in the application's /tmp. */
-async function leftIn(pod: Pod, _app: KnownApp): Promise<string[]> {
+async function leftIn(pod: Pod): Promise<string[]> {
   const folder = `/proc/${pod.pidOf('app')}/root/tmp`
   return fs.readdirSync(folder).filter(name => name.startsWith('sp-flamegraph'))
 }
