@@ -1,7 +1,7 @@
 // `sp-flamegraph serve`: checks everything first, then becomes the door.
 //
 // The settings, the certificates and the state folder are looked at here, where
-// what is wrong can be told to a person. Then this process is replaced by one that
+// what is wrong can be told to a person; certificates alone are no reason to end. Then this process is replaced by one that
 // has loaded none of it: idle memory comes back only by ending.
 
 import { randomBytes } from 'node:crypto'
@@ -29,7 +29,7 @@ export async function serve(
     throw new ProfilerError('SP_USAGE', `serve takes no ${positionals.join(' ')}`)
   }
   refuseFiles(settings)
-  if (settings.tlsListen !== undefined) readTls(settings as TlsFiles)
+  const tlsProblem = problemOfTls(settings)
   const { state, socket, tokenFile } = daemonPaths(settings)
   if (Buffer.byteLength(socket) > maxSocketPath) {
     const message = `${socket} is longer than the ${maxSocketPath} bytes that the path of a socket may have`
@@ -59,6 +59,7 @@ export async function serve(
     isWorkLeft: (await measureSpool(settings)).entries > 0,
     counted: {},
   }
+  if (tlsProblem !== undefined) terminal.state('tls-closed', tlsProblem)
   terminal.state('serving', `Token: ${tokenFile}; socket: ${socket}`)
   // The warning that execve() is experimental is for those who write programs.
   process.removeAllListeners('warning')
@@ -66,6 +67,21 @@ export async function serve(
     ...(process.env as Record<string, string>),
     [settingsVariable]: JSON.stringify(daemon),
   })
+}
+
+/**
+ * Why nobody comes in over TLS. No reason to end: in a pod a sidecar that ends makes the app not ready, for a
+ * Secret that comes later; the files are looked at again, and the shell in the pod needs none.
+ */
+function problemOfTls(settings: Settings): string | undefined {
+  if (settings.tlsListen === undefined) return undefined
+  try {
+    readTls(settings as TlsFiles)
+    return undefined
+  } catch (error) {
+    const { code, message, hint } = error as ProfilerError
+    return `${code}: nobody comes in over TLS until this is mended: ${message}. ${hint}`
+  }
 }
 
 /** One file cannot hold what many captures give, and who asks a daemon does not have its files. */

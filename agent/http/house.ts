@@ -181,8 +181,8 @@ function gauges(): Counted {
     ),
     watchers: hub.watchers,
     spool_entries: resender.entries,
-    ...(tls?.current !== undefined && {
-      certificate_expiry_seconds: tls.current.notAfter.getTime() / 1000,
+    ...(tls !== undefined && {
+      certificate_expiry_seconds: (tls.current?.notAfter.getTime() ?? 0) / 1000,
     }),
   }
 }

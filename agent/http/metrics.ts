@@ -37,7 +37,8 @@ const gauges = {
   watchers: 'Connections that watch events',
   resident_bytes: 'Resident memory of the process that answers',
   cpu_seconds: 'CPU time of the process that answers, since it started',
-  certificate_expiry_seconds: 'When our own certificate ends, in seconds since 1970',
+  certificate_expiry_seconds:
+    'When our own certificate ends, in seconds since 1970; 0 while none is in use',
 } as const
 
 const prefix = 'sp_flamegraph_'

@@ -89,8 +89,9 @@ export function watchTls(files: TlsFiles): WatchedTls {
       if (before !== undefined) log.info({ notAfter: read.notAfter }, 'certificates reloaded')
     } catch (error) {
       const { message } = error as Error
-      if (message !== told)
-        log.warn({ reason: message }, 'certificates not loaded: those before stay in use')
+      const meanwhile =
+        current === undefined ? 'nobody comes in over TLS' : 'those before stay in use'
+      if (message !== told) log.warn({ reason: message }, `certificates not loaded: ${meanwhile}`)
       told = message
     }
   }

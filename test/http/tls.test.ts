@@ -331,4 +331,27 @@ describe('renewed certificates', () => {
       )
     await until(comesBack, 'the port opens')
   })
+
+  test('that come after the daemon open the port then; the shell in the pod waits for none', async () => {
+    const files = { cert: `${daemon.output}/later.crt`, key: `${daemon.output}/later.key` }
+    const early = await startDaemon({
+      tls: { server: files, ca: authority.ca },
+      args: [`--client=${clients}`],
+      env: { SP_TLS_LOOK_MS: '100' },
+    })
+    expect(early.log()).toMatch(
+      /SP_TLS_INVALID: nobody comes in over TLS .* cannot be read: ENOENT/,
+    )
+    await expect(early.ask('GET', '/v1/captures', { as: viewer })).rejects.toThrow()
+    const { text } = await early.ask('GET', '/metrics')
+    expect(text).toContain('sp_flamegraph_certificate_expiry_seconds 0\n')
+    fs.copyFileSync(server.cert, files.cert)
+    fs.copyFileSync(server.key, files.key)
+    const comesIn = () =>
+      early.ask('GET', '/v1/captures', { as: viewer }).then(
+        ({ status }) => status === 200,
+        () => false,
+      )
+    await until(comesIn, 'the port opens')
+  })
 })
