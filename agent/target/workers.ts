@@ -35,7 +35,7 @@ export interface LookedThrough {
 // A process that is busy is found so in less than the whole look.
 const stepMs = 50
 
-/** Looks for half a second, where there is something below; undefined if the process is to be taken as it is. */
+/** Looks for `lookMs`, where there is something below; undefined if the process is to be taken as it is. */
 export async function lookThrough({ pid }: Target, mode: Mode): Promise<LookedThrough | undefined> {
   const before = readStats()
   if (!before.some(({ parentPid }) => parentPid === pid)) return undefined

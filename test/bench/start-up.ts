@@ -9,5 +9,5 @@ const { version, overview } = inTurns(7, {
 })
 // A tenth of a second is what people call at once.
 line('start-up, --version', version.seconds, 's', { most: 0.15 })
-// It looks twice at every process, half a second apart, to tell who is busy.
+// It looks twice at every process, 0.4 s apart, to tell who is busy.
 line('start-up, overview', overview.seconds, 's', { most: 1.2 })
