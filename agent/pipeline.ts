@@ -12,6 +12,7 @@ import type { Recorder } from './capture/recorder.ts'
 import type { Format, Settings } from './config.ts'
 import { seriesOf } from './config-windows.ts'
 import { ProfilerError } from './errors.ts'
+import { checkMemory, memoryNotes, memoryOfTarget } from './plan/memory.ts'
 import { plan } from './plan/plan.ts'
 import { readPrivileges } from './plan/privileges.ts'
 import { type CaptureContext, describeCapture, describeTarget } from './publish/describe.ts'
@@ -31,6 +32,8 @@ import { type Beside, captureNamed, type NamedCapture } from './symbolize/named-
 import { openWatch, type Watch } from './symbolize/watch.ts'
 import { withFacts } from './target/facts.ts'
 import type { Target } from './target/find.ts'
+import { readLimits } from './target/limits.ts'
+import { beEndedFirst } from './target/procfs.ts'
 
 export interface RecordAsk {
   readonly target: Target
@@ -62,6 +65,7 @@ export interface SessionContext {
 export async function record(ask: RecordAsk, progress: Progress): Promise<Receipt> {
   const { target, settings, version } = ask
   const startedAt = new Date()
+  beEndedFirst()
   const planned = await planCapture(ask)
   await ask.session?.turn(planned.exclusive)
   for (const remark of planned.remarks) progress.state('planned', `Note: ${remark}`)
@@ -163,7 +167,11 @@ function keptWhere(session: SessionContext | undefined) {
   return session === undefined ? {} : { keepIn: session.keepIn, isKeptOnly: session.isKeptOnly }
 }
 
-/** How the target would be captured, and what of that only one capture at a time may hold. */
+/**
+ * How the target would be captured, and what of that only one capture at a time may hold.
+ *
+ * @throws {ProfilerError} `SP_BUDGET` where there is no memory for a capture beside it
+ */
 export async function planCapture({ target, settings }: Pick<RecordAsk, 'target' | 'settings'>) {
   const answersOf = await askKernel([target.pid])
   const ask = { ...settings, durationMs: settings.duration }
@@ -171,7 +179,10 @@ export async function planCapture({ target, settings }: Pick<RecordAsk, 'target'
     const privileges = readPrivileges(facts.pid, answersOf(facts.pid))
     const found = fingerprint(facts)
     const how = plan(facts, found, privileges, ask)
+    const [ours, theirs] = [readLimits().memory, memoryOfTarget(facts)]
+    checkMemory(ours, theirs)
+    const remarks = [...how.remarks, ...memoryNotes(ours, theirs)]
     const perf = privileges.tools.get('perf')
-    return { ...how, perf, target: describeTarget(facts, found) }
+    return { ...how, remarks, perf, target: describeTarget(facts, found) }
   })
 }

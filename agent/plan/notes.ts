@@ -6,6 +6,7 @@ import { otherProfilers, placeNotes } from '../runtimes/other-profilers.ts'
 import type { Privileges } from '../runtimes/runtime.ts'
 import type { ProcessFacts } from '../target/facts.ts'
 import { captureBytes, captureProcesses, type Limits } from '../target/limits.ts'
+import { memoryNotes, memoryOfTarget } from './memory.ts'
 
 export function notesOnUs(privileges: Privileges, limits: Limits): string[] {
   const { answers, confinement, uid, capabilities, boundingCapabilities } = privileges
@@ -32,6 +33,10 @@ export function notesOnUs(privileges: Privileges, limits: Limits): string[] {
   return notes.filter(note => note !== false)
 }
 
-export function notesOnTarget(facts: ProcessFacts): string[] {
-  return [...otherProfilers(facts), ...placeNotes(facts)]
+export function notesOnTarget(facts: ProcessFacts, limits: Limits): string[] {
+  return [
+    ...otherProfilers(facts),
+    ...placeNotes(facts),
+    ...memoryNotes(limits.memory, memoryOfTarget(facts)),
+  ]
 }

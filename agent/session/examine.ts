@@ -80,7 +80,7 @@ function examine(
         version: fingerprints[0]?.version ?? '',
         ...(cpuShare !== undefined && { cpuShare }),
         findings,
-        notes: notesOnTarget(facts),
+        notes: notesOnTarget(facts, readLimits()),
         ...(least !== undefined && { least: { mode, ...least } }),
       }
       // What doctor says is pasted into a chat, and a process may be named after a customer.

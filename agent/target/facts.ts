@@ -73,6 +73,8 @@ export interface ProcessFacts extends Stat, Status {
   readonly sharesNetwork: boolean
   /** Switches of its threads in a second, of now: takes a tenth of one to find out. */
   switchesPerSecond(): number
+  /** Whether its mounts are ours: then it lives in our container, or on the machine as we do. */
+  readonly sharesMounts: boolean
   /** Whether its PID namespace is ours, so that its threads have the same numbers for us. */
   readonly sharesPids: boolean
   /** TCP sockets of its network namespace, whoever has them. */
@@ -171,6 +173,7 @@ export function withFacts<T>(pid: number, use: (facts: ProcessFacts) => T): T {
         switchesPerSecond ??= attempt('threads', () => measureSwitches(pid)) ?? 0
         return switchesPerSecond
       },
+      sharesMounts: attempt('ns/mnt', () => sharesNamespace(pid, 'mnt')) ?? false,
       sharesPids: attempt('ns/pid', () => sharesNamespace(pid, 'pid')) ?? false,
       get sockets() {
         sockets ??= attempt('net', () => readSockets(pid)) ?? []

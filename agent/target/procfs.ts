@@ -13,6 +13,7 @@ export { openKallsyms, readBootId, readKernelSetting } from './procfs/kernel.ts'
 export { type Mapping, openMemory, pinMapFile, readMaps, readVdsoStart } from './procfs/memory.ts'
 export { hidesOtherUsers, type Mount, readMount } from './procfs/mounts.ts'
 export { readMountNamespace, rootOf, sharesNamespace } from './procfs/namespaces.ts'
+export { beEndedFirst } from './procfs/oom.ts'
 export { readProc } from './procfs/proc.ts'
 export {
   openExecutable,

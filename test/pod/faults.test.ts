@@ -11,13 +11,22 @@ import { until } from '../http/daemon.ts'
 import { temporaryFolder } from '../temporary.ts'
 import { type AppName, type KnownApp, makeApps, removeApps } from './apps.ts'
 import { makePlayer } from './play.ts'
-import { lackingForPods } from './pods.ts'
+import { lackingForPods, type Pod } from './pods.ts'
 
 const lacking = [
   ...missing('cc', 'go', 'java', 'javac', 'ruby', 'python3', 'openssl', 'root'),
   ...lackingForPods(),
 ]
 const title = lacking.length === 0 ? 'a pod' : `a pod (skipped for want of ${lacking.join(', ')})`
+
+// Version 2 does not tell a container what its pod may use.
+const memoryCgroups = '/sys/fs/cgroup/memory'
+const hasVersion1 = fs.existsSync(`${memoryCgroups}/memory.use_hierarchy`)
+
+function podCgroup(pod: Pod): string {
+  const lines = fs.readFileSync(`/proc/${pod.pidOf('profiler')}/cgroup`, 'utf8')
+  return path.dirname(memoryCgroups + /^\d+:memory:(.*)$/m.exec(lines)![1])
+}
 
 describe.skipIf(lacking.length > 0)(title, () => {
   let apps: Readonly<Record<AppName, KnownApp>>
@@ -91,6 +100,28 @@ describe.skipIf(lacking.length > 0)(title, () => {
     expect(pod.pidOf('app')).toBe(began)
     expect((await outside.targets()).length).toBeGreaterThan(0)
   })
+
+  test.skipIf(!hasVersion1)(
+    'that is near its memory limit is told so, and not captured where the application might be killed',
+    async () => {
+      const { pod, outside } = await play({ app: apps.native })
+      const [target] = (await outside.targets()).filter(({ comm }) => comm === apps.native.comm)
+      const record = ['sp-flamegraph', 'record', `${target!.pid}`, '-d', '1', '--alone']
+      const limit = (mebibytes: number) =>
+        fs.writeFileSync(`${podCgroup(pod)}/memory.limit_in_bytes`, `${mebibytes}M`)
+      limit(170)
+      const warned = await pod.exec([...record, '--to=file:/tmp/graphs'])
+      expect(warned.code, warned.stderr).toBe(0)
+      expect(warned.stderr).toMatch(/memory limit of the pod is near: \d+ MiB are left of 170/)
+      limit(70)
+      const refused = await pod.exec([...record, '--to=file:/tmp/graphs'])
+      expect(refused.stderr).toMatch(/SP_BUDGET/)
+      expect(refused.code).toBe(7)
+      const asked = await outside.capture(target!.pid).catch((error: Error) => error)
+      expect(JSON.stringify(asked instanceof Error ? asked.message : asked)).toMatch(/SP_BUDGET/)
+      expect(pod.isRunning('app') && pod.isRunning('profiler')).toBe(true)
+    },
+  )
 
   test('whose application is hostile is captured all the same', async () => {
     const tmp = fs.mkdtempSync(path.join(temporaryFolder(), 'tmp-'))
