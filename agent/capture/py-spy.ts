@@ -14,7 +14,7 @@ import type { CaptureEnd, CaptureSignals, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor } from './run-for.ts'
 import { captureInTurns, type Turn } from './turns.ts'
-import { openNamelessFile, readAndClose } from './workdir.ts'
+import { fullDisk, openNamelessFile, readAndClose } from './workdir.ts'
 
 export const capturePySpy: Driver<PySpyCapture> = (description, signals) =>
   captureInTurns(description, signals, startTurn)
@@ -103,6 +103,8 @@ function pySpyError({ pid }: PySpyCapture, end: ToolEnd): ProfilerError {
     .map(line => line.trim())
     .filter(Boolean)
     .join(' ')
+  const full = fullDisk(said)
+  if (full !== undefined) return full
   // Its sentences mislead ("Check that the process is running"); the errno does not.
   const errno = /os error (\d+)/.exec(said)?.[1]
   if (errno === '1' || errno === '13' || /permission denied/i.test(said)) {

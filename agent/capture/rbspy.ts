@@ -15,7 +15,7 @@ import type { CaptureEnd, CaptureSignals, Driver } from './capture.ts'
 import { startTool, type ToolEnd } from './run.ts'
 import { hungError, runFor, type TimedRun } from './run-for.ts'
 import { captureInTurns, type Turn } from './turns.ts'
-import { openNamelessFile, readAndClose } from './workdir.ts'
+import { fullDisk, openNamelessFile, readAndClose } from './workdir.ts'
 
 export const captureRbspy: Driver<RbspyCapture> = (description, signals) =>
   captureInTurns(description, signals, startTurn)
@@ -129,6 +129,8 @@ function rbspyError({ pid }: RbspyCapture, end: ToolEnd): ProfilerError {
     .map(line => line.replace(/^- /, '').trim())
     .filter(line => line !== '' && !/^(?:\[|Wrote |Warning: no profile)/.test(line))
     .join(': ')
+  const full = fullDisk(said)
+  if (full !== undefined) return full
   if (
     /permission denied|operation not permitted|permissions error|os error (?:1|13)\b/i.test(said)
   ) {

@@ -8,9 +8,49 @@ import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
+import { ProfilerError, systemCode } from '../errors.ts'
 
-/** Opens a new file without a name, for reading and writing. */
+// A tool writes each stack once: 30 s at 999 Hz of a large program are less.
+const leastFreeBytes = 1 << 20
+
+/**
+ * Opens a new file without a name, for reading and writing.
+ *
+ * @throws {ProfilerError} `SP_OUTPUT_FAILED` where it cannot be made, or there is no room for it
+ */
 export function openNamelessFile(): number {
+  const { bavail, bsize, blocks } = statfs(os.tmpdir())
+  if (blocks > 0 && bavail * bsize < leastFreeBytes) throw full()
+  try {
+    return open()
+  } catch (cause) {
+    const message = `no file can be made in ${os.tmpdir()}: ${systemCode(cause)}`
+    throw new ProfilerError('SP_OUTPUT_FAILED', message, { cause })
+  }
+}
+
+/** That the disk is full, where a tool ended because of that. */
+export function fullDisk(said: string): ProfilerError | undefined {
+  return /no space left on device|os error (?:28|122)\b/i.test(said) ? full() : undefined
+}
+
+function full(): ProfilerError {
+  return new ProfilerError(
+    'SP_OUTPUT_FAILED',
+    `there is no room for what the tool sees: the disk of ${os.tmpdir()} is full (TMPDIR names another)`,
+  )
+}
+
+/** Of a folder that is not there nothing: that is said when it is used. */
+function statfs(folder: string) {
+  try {
+    return fs.statfsSync(folder)
+  } catch {
+    return { bavail: 0, bsize: 0, blocks: 0 }
+  }
+}
+
+function open(): number {
   const { O_RDWR, O_CREAT, O_EXCL, O_NOFOLLOW } = fs.constants
   const name = path.join(os.tmpdir(), `sp-flamegraph-${randomBytes(8).toString('hex')}`)
   const fd = fs.openSync(name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0o600)

@@ -2,6 +2,7 @@
 // spent on making them, and without what makes them.
 
 import fs from 'node:fs'
+import os from 'node:os'
 import path from 'node:path'
 import type { Config, Format, Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
@@ -65,9 +66,29 @@ function checkFile(file: string, force: boolean): void {
   checkFolder(path.dirname(file))
 }
 
+// The picture and the manifest of a small capture.
+const leastFreeBytes = 64 << 10
+
 function checkFolder(folder: string): void {
-  if (isWritableFolder(folder)) return
-  throw new ProfilerError('SP_OUTPUT_FAILED', `${folder} is not a folder that can be written to`)
+  if (!isWritableFolder(folder)) {
+    const message = `${folder} is not a folder that can be written to`
+    throw new ProfilerError('SP_OUTPUT_FAILED', message)
+  }
+  // What cannot be written there is kept among the temporary files.
+  const free = Math.max(freeBytes(folder), freeBytes(os.tmpdir()))
+  if (free >= leastFreeBytes) return
+  const message = `the disk is full: ${Math.floor(free / 1024)} KB are left in ${folder} and for temporary files`
+  throw new ProfilerError('SP_OUTPUT_FAILED', message)
+}
+
+/** What has no blocks at all, such as some overlays, does not say how many are free. */
+function freeBytes(folder: string): number {
+  try {
+    const { bavail, bsize, blocks } = fs.statfsSync(folder)
+    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize
+  } catch {
+    return 0
+  }
 }
 
 /** Not of what a link leads to: /dev/stdout is one, and to replace it is to replace the link. */
