@@ -94,6 +94,26 @@ describeWith(['perf', 'cc', 'setpriv'], 'a capture', () => {
   })
 })
 
+describeWith(['py-spy', 'python3', 'setpriv', 'root'], 'a disk under what a tool writes', () => {
+  test.for([
+    ['full', '64k', 'head -c 1m /dev/zero >$disk/full 2>&-;'],
+    ['filled while it samples', '2m', '(sleep 4; head -c 9m /dev/zero 2>&- >$disk/full) &'],
+  ] as const)('that is %s is told by its code, and nothing is left', async ([, size, fill]) => {
+    const [disk, folder] = [temporaryFolder(), temporaryFolder()]
+    const { pid } = startPython('burn.py', 60)
+    await untilBusy(pid)
+    const script = `disk=${disk}; mount -t tmpfs -o size=${size} none $disk; ${fill} "$@"; code=$?; wait; ls -A $disk >&2; exit $code`
+    const result = await sp(['record', `${pid}`, '-d', '6', '-o', path.join(folder, 'a.svg')], {
+      under: ['unshare', '-m', 'sh', '-c', script, 'sh'],
+      env: { TMPDIR: disk },
+    })
+    expectFailure(result, 'SP_OUTPUT_FAILED', 6)
+    expect(result.stderr).toContain(`the disk of ${disk} is full`)
+    expect(result.stderr.trim().split('\n').at(-1)).toBe('full')
+    expect(fs.readdirSync(folder)).toEqual([])
+  })
+})
+
 const rights = ['root', 'the right to unshare a mount namespace']
 
 describeWith(rights, 'a disk that is full', () => {
@@ -103,6 +123,17 @@ describeWith(rights, 'a disk that is full', () => {
     `mount -t tmpfs -o size=32k none ${folder} && head -c 28k /dev/zero >${folder}/full; exec "$@"`,
     'sh',
   ]
+
+  test('and has no room for temporary files either is told before a capture begins', async () => {
+    const folder = temporaryFolder()
+    const result = await sp(['record', `${process.pid}`, '-o', path.join(folder, 'flame.svg')], {
+      under: withSmallDisk(folder),
+      env: { TMPDIR: folder },
+    })
+    expectFailure(result, 'SP_OUTPUT_FAILED', 6)
+    expect(result.stderr).toContain('4 KB are left')
+    expect(result.stderr).not.toContain('Sampling')
+  })
 
   test.for([
     ['a folder', (folder: string) => [`--to=file:${folder}`]],
