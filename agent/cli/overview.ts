@@ -1,6 +1,7 @@
 // `sp-flamegraph` alone: what runs here, what to type, where names come from,
 // where the result will go. True for this machine at this moment.
 
+import fs from 'node:fs'
 import path from 'node:path'
 import type { Settings } from '../config.ts'
 import { placeIn, readDestination } from '../publish/destination.ts'
@@ -47,7 +48,10 @@ export async function overview(settings: Settings, terminal: Terminal): Promise<
     const place = placeIn(to, `incidents/${incident}/`)
     terminal.print(`Output: ${place} (redacted; nothing else leaves)`)
   }
-  terminal.emit({ targets: rows, to, notes: isAlone ? [notShared] : [] })
+  const isPassing = endsWithContainer(to)
+  if (isPassing) terminal.print(`Note: ${passing}`)
+  const notes = [...(isAlone ? [notShared] : []), ...(isPassing ? [passing] : [])]
+  terminal.emit({ targets: rows, to, notes })
 }
 
 /**
@@ -67,6 +71,19 @@ function likeliest(rows: readonly Row[], candidates: readonly Candidate[]): read
 function absolute(to: string): string {
   const where = readDestination(to)
   return where.kind === 'file' ? `file:${path.resolve(where.directory)}` : to
+}
+
+const passing =
+  'what is written here goes when this container ends: name a store (`--to s3://BUCKET/DIR`), ' +
+  'or `kubectl cp` it out before'
+
+/** In the shell of the image a folder that is no volume: it is of the container's own file system. */
+function endsWithContainer(to: string): boolean {
+  const where = readDestination(to)
+  if (process.env.SP_PROFILER_SHELL === undefined || where.kind !== 'file') return false
+  let folder = path.resolve(where.directory)
+  while (!fs.existsSync(folder)) folder = path.dirname(folder)
+  return fs.statSync(folder).dev === fs.statSync('/').dev
 }
 
 /** For a list to choose from: one line a process. */

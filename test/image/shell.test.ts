@@ -32,6 +32,8 @@ interface Options {
   /** Run by the first process before the shell; what is in the background stays. */
   readonly before?: string
   readonly bash?: string
+  /** Of the terminal; undefined: it has no size, as before somebody attaches. */
+  readonly columns?: number | undefined
 }
 
 interface Shell {
@@ -50,9 +52,11 @@ function openShell(programs: readonly string[], options: Options = {}): Shell {
   const tmp = temporaryFolder()
   fs.chmodSync(tmp, 0o1777)
   const bash = options.bash ?? `bash --rcfile ${bashrc} -i`
+  const { columns } = { columns: 120, ...options }
+  const size = columns === undefined ? '' : `stty rows 40 columns ${columns};`
   const others = programs.map(program => `${program} & `).join('')
   const left = 'for each in /proc/[0-9]*/comm; do read -r name <$each && echo "left: $name"; done'
-  const words = `${others} ${options.before ?? ''} sleep 0.3; script -qec "$*" /dev/null; ${left}`
+  const words = `${others} ${options.before ?? ''} sleep 0.3; script -qec "${size} $*" /dev/null; ${left}`
   const namespace = ['-m', '-p', '-f', '--kill-child=KILL', '--mount-proc', 'sh', '-c', words, 'sh']
   const { NODE_COMPILE_CACHE: _, ...own } = process.env
   const child = spawn('unshare', [...namespace, ...(options.under ?? []), bash], {
@@ -113,6 +117,32 @@ describeWith(needed, 'the shell', () => {
     shell.type('\x15sp-flamegraph rec\t--mod\toff\t')
     await shell.until('sp-flamegraph record --mode off-cpu')
     shell.type('\x15exit\n')
+    await shell.end()
+  })
+
+  test('says that what is written into the container goes with it, and of a volume does not', async () => {
+    const shell = openShell([`${compile('burn')} 60`], {
+      before: 'mount -t tmpfs none /mnt;',
+    })
+    await shell.until(prompt)
+    expect(shell.seen()).toContain('goes when this container ends')
+    shell.type('clear; SP_FLAMEGRAPH_TO=file:/mnt/new sp-flamegraph; echo the-$((40 + 2))\n')
+    const seen = await shell.until('the-42')
+    expect(seen).toContain('Output: file:/mnt/new/')
+    expect(seen.split('goes when this container ends')).toHaveLength(2)
+    shell.type('exit\n')
+    await shell.end()
+  })
+
+  test('waits with the screen for who attaches late', async () => {
+    const late = '( sleep 2; echo attached; stty -F /dev/tty rows 40 columns 120 ) &'
+    const shell = openShell([`${compile('burn')} 60`], {
+      bash: `${late} exec bash --rcfile ${bashrc} -i`,
+      columns: undefined,
+    })
+    const seen = await shell.until(prompt)
+    expect(seen).toMatch(/^attached\r\nDetected: /)
+    shell.type('exit\n')
     await shell.end()
   })
 
@@ -186,9 +216,9 @@ describeWith(needed, 'the shell', () => {
         PATH: `${broken}:${process.env.PATH}`,
         TMPDIR: '/proc/nowhere',
         TERM: 'dumb',
-        COLUMNS: '20',
         POD_NAME: 'payments-core-with-a-long-name-7d9f-x2xkq',
       },
+      columns: 20,
     })
     const seen = await shell.until(/^\.\.9f-x2xkq \$ /m)
     expect(seen).toContain('no such luck')
@@ -198,25 +228,35 @@ describeWith(needed, 'the shell', () => {
     await shell.end()
   })
 
-  test('reads nothing that the target may have put into a shared /tmp', async () => {
-    const home = temporaryFolder()
-    fs.chmodSync(home, 0o1777)
-    fs.writeFileSync(path.join(home, '.bashrc'), 'echo plan"ted"\n')
-    fs.writeFileSync(path.join(home, '.inputrc'), '"z": "planted"\n')
-    fs.writeFileSync(path.join(home, '.bash_history'), 'echo planted\n')
-    // As in the image: bash reads it by itself, and then what HOME holds.
-    const before = `mount --bind ${bashrc} /etc/bash.bashrc;`
-    const shell = openShell([`${compile('burn')} 60`], {
-      before,
-      bash: 'bash',
-      env: { HOME: home },
-    })
-    await shell.until(prompt)
-    shell.type('z\x15history; exit\n')
-    await shell.end()
-    expect(shell.seen()).toContain('sp-flamegraph doctor')
-    expect(shell.seen()).not.toContain('planted')
-  })
+  // A folder of a file system, and an emptyDir that two containers have.
+  test.each([0o1777, 0o777])(
+    'reads nothing that the target may have put into a shared /tmp (%o)',
+    async mode => {
+      const home = temporaryFolder()
+      fs.chmodSync(home, mode)
+      fs.writeFileSync(path.join(home, '.bashrc'), 'echo plan"ted"\n')
+      fs.writeFileSync(path.join(home, '.inputrc'), '"z": "planted"\n')
+      fs.writeFileSync(path.join(home, '.bash_history'), 'echo planted\n')
+      // As in the image: bash reads it by itself, and then what HOME holds.
+      const before = `mount --bind ${bashrc} /etc/bash.bashrc;`
+      const shell = openShell([`${compile('burn')} 60`], {
+        before,
+        bash: 'bash',
+        env: { HOME: home, TMPDIR: home },
+      })
+      await shell.until(prompt)
+      shell.type('z\x15history; echo at-home in $HOME.\n')
+      // Where others may rename, a folder of ours could become theirs.
+      await shell.until(mode === 0o777 ? 'at-home in /dev/shm/sp-' : `at-home in ${home}/sp-`)
+      shell.type('exit\n')
+      await shell.end()
+      expect(
+        fs.readdirSync('/dev/shm').filter(name => name.startsWith('sp-profiler-shell')),
+      ).toEqual([])
+      expect(shell.seen()).toContain('sp-flamegraph doctor')
+      expect(shell.seen()).not.toContain('planted')
+    },
+  )
 
   test('expands nothing that stands in a name of the pod', async () => {
     const names = { POD_NAME: 'a$(id)`id`\\w\x1b[2J', POD_NAMESPACE: '$HOME' }

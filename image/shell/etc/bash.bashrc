@@ -19,12 +19,19 @@ unset HISTFILE
 HISTCONTROL=ignoreboth
 shopt -s checkwinsize
 
-# The home: what is not ours alone is not trusted. Where no folder can be made, one that is not there.
-__sp_home=''
-if [[ -z ${HOME-} || ! -d $HOME || ! -O $HOME || -k $HOME ]]; then
-  __sp_home=$(umask 077 && mktemp -d "${TMPDIR:-/tmp}/sp-profiler-shell.XXXXXXXX" 2>/dev/null)
+# The home: what is not ours alone is not trusted. An emptyDir is everyone's (0777, and not sticky) though root owns it,
+# and where others may rename, they can put theirs in the place of ours. Where no folder can be made, one that is not there.
+__sp_is() { [[ "$(stat -Lc '%u %A' -- "$2" 2>/dev/null)" =~ $1 ]]; }
+__sp_ours="^$EUID d....-..-" __sp_safe="^(0|$EUID) d(....-..-|........[tT])" __sp_home=''
+if ! __sp_is "$__sp_ours" "${HOME-}"; then
+  for __sp_at in "${TMPDIR:-/tmp}" /dev/shm; do
+    __sp_is "$__sp_safe" "$__sp_at" || continue
+    __sp_home=$(umask 077 && mktemp -d "$__sp_at/sp-profiler-shell.XXXXXXXX" 2>/dev/null) && break
+  done
   export HOME=${__sp_home:-/nonexistent}
 fi
+unset -f __sp_is
+unset __sp_ours __sp_safe __sp_at
 [[ -w . ]] || cd "${TMPDIR:-/tmp}" 2>/dev/null || cd / || true
 
 # A capture that runs in the background stops, keeps and publishes what it has: so it is given time.
@@ -60,13 +67,20 @@ __sp_prompt() {
   PROMPT_DIRTRIM=2
   PS1="$bold${pod:-profiler}$plain${namespace:+ ($namespace)}$folder \\\$ "
 }
-[[ -n ${COLUMNS-} ]] || (:)
-__sp_prompt
-
 __sp_completion=${BASH_SOURCE[0]%/etc/*}/usr/share/bash-completion/completions/sp-flamegraph
 # shellcheck disable=SC1090
 [[ ! -r $__sp_completion ]] || . "$__sp_completion"
-unset __sp_completion
+
+# kubectl attaches when the container runs already, and shows nothing of what was written before. What it brings is the
+# size of its terminal: that is waited for, but not for long.
+for __sp_try in {1..30}; do
+  [[ $(stty size 2>/dev/null) == '0 0' ]] || break
+  sleep 0.1
+done
+# After a child bash asks for the size.
+(:)
+__sp_prompt
+unset __sp_completion __sp_try
 unset -f __sp_prompt
 
 # The screen, line by line as it comes; the captures in it are what the arrow key brings. Last of all:
