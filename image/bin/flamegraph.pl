@@ -5,7 +5,8 @@ set -euo pipefail
 
 usage='usage: flamegraph.pl [--reverse] [FILE] > out.svg      folded stacks, from FILE or standard input
 Taken, and without effect here: --title, --subtitle, --width, --height, --minwidth, --fonttype, --fontsize,
---countname, --nametype, --colors, --bgcolors, --hash, --random, --cp, --notes, --encoding, --inverted.'
+--countname, --nametype, --colors, --bgcolors, --hash, --random, --cp, --negate, --notes, --encoding,
+--inverted.'
 fail() { echo "flamegraph.pl (of sp-flamegraph): $*" >&2 && exit 2; }
 
 reverse='' file='' ignored=()
@@ -13,7 +14,7 @@ while [ $# -gt 0 ]; do
   case $1 in
   -h | --help) echo "$usage" && exit ;;
   --reverse) reverse=yes ;;
-  --hash | --random | --cp | --inverted) ignored+=("$1") ;;
+  --hash | --random | --cp | --negate | --inverted) ignored+=("$1") ;;
   --title=* | --subtitle=* | --width=* | --height=* | --minwidth=* | --fonttype=* | --fontsize=* | --countname=* | --nametype=* | \
     --colors=* | --color=* | --bgcolors=* | --notes=* | --encoding=*) ignored+=("${1%%=*}") ;;
   --title | --subtitle | --width | --height | --minwidth | --fonttype | --fontsize | --countname | --nametype | \

@@ -58,6 +58,14 @@ describe('flamegraph.pl', () => {
     expect(stderr).toContain('sp-flamegraph diff')
   })
 
+  test('draws what difffolded.pl prints, with the colours turned around too', () => {
+    const counts = run('difffolded.pl', ['before.folded', 'after.folded']).stdout
+    const { code, stdout, stderr } = run('flamegraph.pl', ['--negate'], counts)
+    expect(code).toBe(0)
+    expect(framesOf(stdout)).toContain('retry 50')
+    expect(stderr).toContain('--negate changed nothing')
+  })
+
   test('turns stacks around with --reverse', () => {
     const { stdout } = run('flamegraph.pl', ['--reverse'], 'main;a;leaf 1\nmain;b;leaf 1\n')
     expect(framesOf(stdout)).toEqual(['all 2', 'leaf 2', 'a 1', 'b 1', 'main 1', 'main 1'])
