@@ -1,5 +1,7 @@
 // The profiler as an ephemeral container, put by `kubectl debug` into a pod that knows nothing of it.
 
+import { spawn } from 'node:child_process'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startS3 } from '../stores.ts'
 import {
@@ -64,6 +66,39 @@ test.each([
   })
 })
 
+// The output of a session that is attached to: its errors are not among it.
+test('a picture comes to who attaches, without a store', async () => {
+  await inPod(namespace, 'attached', async () => {
+    apply(podOf(namespace, 'attached', { containers: [app('burn'), idle] }))
+    await readyPod(namespace, 'attached')
+    const command = ['sp-flamegraph', 'record', '-d', '2', '--output', '-']
+    const child = spawn('kubectl', debugWords('attached', command, ['--stdin']))
+    const picture = await text(child.stdout)
+    expect(picture).toMatch(/^<svg [\s\S]*hot_leaf[\s\S]*<\/svg>\s*$/)
+    await emptyNamespace(namespace)
+  })
+})
+
+// What is written before kubectl attaches is seen by nobody.
+test('the screen is seen whole in an interactive shell, and says what goes with it', async () => {
+  await inPod(namespace, 'shell', async () => {
+    apply(podOf(namespace, 'shell', { containers: [app('burn'), idle] }))
+    await readyPod(namespace, 'shell')
+    const words = debugWords('shell', ['bash'], ['--stdin', '--tty'], {})
+    const typed = ['kubectl', ...words].map(word => `'${word}'`).join(' ')
+    const child = spawn('script', ['-qec', `stty rows 40 columns 200; ${typed}`, '/dev/null'])
+    let seen = ''
+    child.stdout.setEncoding('utf8').on('data', piece => (seen += piece))
+    await eventually('the prompt', 30, () => /shell\S* \S+ # /.test(seen) || undefined)
+    child.stdin.write('exit\n')
+    expect(seen).toMatch(
+      /Detected: CPython [\s\S]*Suggested capture:[\s\S]*goes when this container ends/,
+    )
+    expect((await eventually('its end', 30, () => ended('shell'))).exitCode).toBe(0)
+    await emptyNamespace(namespace)
+  })
+})
+
 function line(what: string, step: string, ms: number, most?: number): void {
   note(`kubectl debug, ${what}: ask to ${step}`, ms / 1000, most)
 }
@@ -77,11 +112,20 @@ async function saidAt(pod: string, words: string): Promise<number> {
 }
 
 function debug(pod: string, command: readonly string[]): Promise<string> {
-  const set = Object.entries(environment).map(([name, value]) => `--env=${name}=${value}`)
+  return kubectl(...debugWords(pod, command, []))
+}
+
+function debugWords(
+  pod: string,
+  command: readonly string[],
+  attached: readonly string[],
+  env = environment,
+): string[] {
+  const set = Object.entries(env).map(([name, value]) => `--env=${name}=${value}`)
   const how = ['--image=localhost/profiler:test', '--image-pull-policy=Never', '--target=app']
   const may = ['--profile=general', `--custom=${deploy}/debug-profile.json`]
   const where = ['--namespace', namespace, '--container=profiler', '--quiet']
-  return kubectl('debug', pod, ...how, ...may, ...where, ...set, '--', ...command)
+  return ['debug', pod, ...how, ...may, ...where, ...attached, ...set, '--', ...command]
 }
 
 async function ended(pod: string): Promise<{ readonly exitCode: number } | undefined> {
