@@ -228,6 +228,16 @@ describeWith(needed, 'the shell', () => {
     await shell.end()
   })
 
+  test('says what it was where the kernel ended the command', async () => {
+    const killed = temporaryFolder()
+    fs.writeFileSync(path.join(killed, 'sp-flamegraph'), '#!/bin/sh\nkill -KILL $$\n')
+    fs.chmodSync(path.join(killed, 'sp-flamegraph'), 0o755)
+    const shell = openShell([], { env: { PATH: `${killed}:${process.env.PATH}` } })
+    expect(await shell.until(prompt)).toContain('most likely this pod is at its memory limit')
+    shell.type('exit\n')
+    await shell.end()
+  })
+
   // A folder of a file system, and an emptyDir that two containers have.
   test.each([0o1777, 0o777])(
     'reads nothing that the target may have put into a shared /tmp (%o)',

@@ -90,7 +90,11 @@ __sp_screen() {
   while IFS= read -r line; do
     printf '%s\n' "$line"
     [[ $line =~ ^\ \ (sp-flamegraph\ record\ [0-9]+( [a-z0-9-]+)*)\ *# ]] && captures+=("${BASH_REMATCH[1]% }")
-  done < <(sp-flamegraph 2>&1 </dev/null || echo '# sp-flamegraph failed; the tools are on PATH all the same')
+  done < <(
+    sp-flamegraph 2>&1 </dev/null && exit
+    (($? != 137)) || echo '# sp-flamegraph was killed: most likely this pod is at its memory limit'
+    echo '# sp-flamegraph failed; the tools are on PATH all the same'
+  )
   history -s 'sp-flamegraph --help'
   history -s 'sp-flamegraph doctor'
   # The first suggestion is the first that comes up.
