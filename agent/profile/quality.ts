@@ -143,7 +143,7 @@ export function assess(profile: Profile, facts: CaptureFacts, column = 0): Quali
       achieved > limit.excess.care,
       false,
       `${formatCount(samples)} samples, but the CPU time explains ${formatCount(expected)}: ` +
-        'the rate or the CPU time is not what it is said to be.',
+        'threads that waited for a CPU (its limit, a busy machine) count as running, or the rate is another.',
     )
   }
   judge(

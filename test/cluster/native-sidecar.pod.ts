@@ -14,6 +14,7 @@ import {
 import {
   apply,
   emptyNamespace,
+  eventually,
   inPod,
   keepPicture,
   kubectl,
@@ -91,4 +92,29 @@ async function captured(how: string, ask: object, budget: number): Promise<Captu
 test('the app is restarted by nobody, and the daemon neither', async () => {
   const path = 'jsonpath={.status..restartCount}'
   expect(await kubectl('get', 'pod/shop', '--namespace', namespace, '-o', path)).toBe('0 0')
+})
+
+describe('without the Secret of its certificate', () => {
+  const alone = 'no-secret'
+  afterAll(() => emptyNamespace(alone))
+
+  test('the pod is ready all the same, and the port opens when the Secret comes', async () => {
+    makeNamespace(alone, { store: { SP_FLAMEGRAPH_INCIDENT: 'INC-4712' } })
+    apply(podOf(alone, 'shop', profiled('native-sidecar', app('service'))))
+    await inPod(alone, 'shop', async () => {
+      const host = await readyPod(alone, 'shop')
+      const of = ['--namespace', alone, 'shop', '--container', 'sp-profiler']
+      expect(await kubectl('logs', ...of)).toContain('SP_TLS_INVALID')
+      const later = daemonAt(host, keys, keys.oncall)
+      const isIn = () =>
+        later.ask('GET', '/v1/captures').then(
+          () => true,
+          () => undefined,
+        )
+      expect(await isIn()).toBeUndefined()
+      makeNamespace(alone, { 'profiler-tls': keys.secret })
+      // The kubelet looks at its Secrets every minute or so, the daemon at its files every ten seconds.
+      await eventually('the port is open', 180, isIn, 2000)
+    })
+  })
 })
