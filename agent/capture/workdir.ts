@@ -9,6 +9,7 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { ProfilerError, systemCode } from '../errors.ts'
+import { freeBytes } from '../target/disk.ts'
 
 // A tool writes each stack once: 30 s at 999 Hz of a large program are less.
 const leastFreeBytes = 1 << 20
@@ -19,8 +20,8 @@ const leastFreeBytes = 1 << 20
  * @throws {ProfilerError} `SP_OUTPUT_FAILED` where it cannot be made, or there is no room for it
  */
 export function openNamelessFile(): number {
-  const { bavail, bsize, blocks } = statfs(os.tmpdir())
-  if (blocks > 0 && bavail * bsize < leastFreeBytes) throw full()
+  const free = freeBytes(os.tmpdir())
+  if (free !== undefined && free < leastFreeBytes) throw full()
   try {
     return open()
   } catch (cause) {
@@ -39,15 +40,6 @@ function full(): ProfilerError {
     'SP_OUTPUT_FAILED',
     `there is no room for what the tool sees: the disk of ${os.tmpdir()} is full (TMPDIR names another)`,
   )
-}
-
-/** Of a folder that is not there nothing: that is said when it is used. */
-function statfs(folder: string) {
-  try {
-    return fs.statfsSync(folder)
-  } catch {
-    return { bavail: 0, bsize: 0, blocks: 0 }
-  }
 }
 
 function open(): number {

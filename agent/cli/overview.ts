@@ -5,6 +5,7 @@ import fs from 'node:fs'
 import path from 'node:path'
 import type { Settings } from '../config.ts'
 import { placeIn, readDestination } from '../publish/destination.ts'
+import { nearestFolder } from '../publish/output.ts'
 import { defaultIncident } from '../publish/place.ts'
 import { redactionPolicy } from '../redact/policy.ts'
 import { type Row, rowsOf } from '../session/targets.ts'
@@ -81,9 +82,7 @@ const passing =
 function endsWithContainer(to: string): boolean {
   const where = readDestination(to)
   if (process.env.SP_PROFILER_SHELL === undefined || where.kind !== 'file') return false
-  let folder = path.resolve(where.directory)
-  while (!fs.existsSync(folder)) folder = path.dirname(folder)
-  return fs.statSync(folder).dev === fs.statSync('/').dev
+  return fs.statSync(nearestFolder(where.directory)).dev === fs.statSync('/').dev
 }
 
 /** For a list to choose from: one line a process. */

@@ -6,6 +6,7 @@ import os from 'node:os'
 import path from 'node:path'
 import type { Config, Format, Settings } from '../config.ts'
 import { ProfilerError } from '../errors.ts'
+import { freeBytes } from '../target/disk.ts'
 import { readDestination } from './destination.ts'
 import { artefactNames } from './place.ts'
 import { checkSpool } from './spool.ts'
@@ -75,20 +76,10 @@ function checkFolder(folder: string): void {
     throw new ProfilerError('SP_OUTPUT_FAILED', message)
   }
   // What cannot be written there is kept among the temporary files.
-  const free = Math.max(freeBytes(folder), freeBytes(os.tmpdir()))
+  const free = Math.max(freeBytes(folder) ?? 0, freeBytes(os.tmpdir()) ?? 0)
   if (free >= leastFreeBytes) return
   const message = `the disk is full: ${Math.floor(free / 1024)} KB are left in ${folder} and for temporary files`
   throw new ProfilerError('SP_OUTPUT_FAILED', message)
-}
-
-/** What has no blocks at all, such as some overlays, does not say how many are free. */
-function freeBytes(folder: string): number {
-  try {
-    const { bavail, bsize, blocks } = fs.statfsSync(folder)
-    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize
-  } catch {
-    return 0
-  }
 }
 
 /** Not of what a link leads to: /dev/stdout is one, and to replace it is to replace the link. */
@@ -111,7 +102,7 @@ function isWritableFolder(folder: string): boolean {
 }
 
 /** The folder itself, or the nearest above it that is there: what is missing will be made. */
-function nearestFolder(folder: string): string {
+export function nearestFolder(folder: string): string {
   let at = path.resolve(folder)
   while (!fs.existsSync(at)) at = path.dirname(at)
   return at
