@@ -14,7 +14,7 @@ import type { Answers } from '../runtimes/answers.ts'
 import { fingerprint } from '../runtimes/index.ts'
 import type { Privileges } from '../runtimes/runtime.ts'
 import { type ProcessFacts, withFacts } from '../target/facts.ts'
-import { readLimits } from '../target/limits.ts'
+import { type Limits, readLimits } from '../target/limits.ts'
 
 export interface Patient {
   readonly pid: number
@@ -45,15 +45,16 @@ export async function examineAll(
 ): Promise<Examination> {
   const answersOf = await askKernel(whom.map(({ pid }) => pid))
   const policy = redactionPolicy({ customerIds: settings.customerIds })
+  const limits = readLimits()
   const patients = whom.flatMap(({ pid, cpuShare }) => {
-    return examine(pid, cpuShare, answersOf(pid), settings, policy)
+    return examine(pid, cpuShare, answersOf(pid), limits, settings, policy)
   })
   const [first] = patients
   if (first === undefined) {
     throw new ProfilerError('SP_TARGET_GONE', 'every process ended while it was looked at')
   }
   const us = readPrivileges(first.pid, answersOf(first.pid))
-  return { us, notes: notesOnUs(us, readLimits()), patients }
+  return { us, notes: notesOnUs(us, limits), patients }
 }
 
 /** Empty if it ended while we looked. */
@@ -61,6 +62,7 @@ function examine(
   pid: number,
   cpuShare: number | undefined,
   answers: Answers,
+  limits: Limits,
   settings: Settings,
   policy: RedactionPolicy,
 ): Patient[] {
@@ -80,7 +82,7 @@ function examine(
         version: fingerprints[0]?.version ?? '',
         ...(cpuShare !== undefined && { cpuShare }),
         findings,
-        notes: notesOnTarget(facts, readLimits()),
+        notes: notesOnTarget(facts, limits),
         ...(least !== undefined && { least: { mode, ...least } }),
       }
       // What doctor says is pasted into a chat, and a process may be named after a customer.
