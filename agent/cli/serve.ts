@@ -1,8 +1,9 @@
 // `sp-flamegraph serve`: checks everything first, then becomes the door.
 //
 // The settings, the certificates and the state folder are looked at here, where
-// what is wrong can be told to a person; certificates alone are no reason to end. Then this process is replaced by one that
-// has loaded none of it: idle memory comes back only by ending.
+// what is wrong can be told to a person; certificates alone are no reason to end.
+// Then this process is replaced by one that has loaded none of it: idle memory
+// comes back only by ending.
 
 import { randomBytes } from 'node:crypto'
 import fs from 'node:fs'
@@ -29,7 +30,6 @@ export async function serve(
     throw new ProfilerError('SP_USAGE', `serve takes no ${positionals.join(' ')}`)
   }
   refuseFiles(settings)
-  const tlsProblem = problemOfTls(settings)
   const { state, socket, tokenFile } = daemonPaths(settings)
   if (Buffer.byteLength(socket) > maxSocketPath) {
     const message = `${socket} is longer than the ${maxSocketPath} bytes that the path of a socket may have`
@@ -59,6 +59,7 @@ export async function serve(
     isWorkLeft: (await measureSpool(settings)).entries > 0,
     counted: {},
   }
+  const tlsProblem = problemOfTls(settings)
   if (tlsProblem !== undefined) terminal.state('tls-closed', tlsProblem)
   terminal.state('serving', `Token: ${tokenFile}; socket: ${socket}`)
   // The warning that execve() is experimental is for those who write programs.

@@ -240,6 +240,12 @@ describe('a certificate that ends', () => {
 })
 
 describe('renewed certificates', () => {
+  const comesIn = (to: Daemon) =>
+    to.ask('GET', '/v1/captures', { as: viewer }).then(
+      ({ status }) => status === 200,
+      () => false,
+    )
+
   test('are taken for new connections; a pair that does not fit together is not', async () => {
     const folder = fs.mkdtempSync(`${daemon.output}/tls-`)
     const files = { cert: `${folder}/tls.crt`, key: `${folder}/tls.key` }
@@ -324,12 +330,7 @@ describe('renewed certificates', () => {
     expect((await broken.ask('GET', '/readyz')).status).toBe(200)
     await expect(broken.ask('GET', '/v1/captures', { as: viewer })).rejects.toThrow()
     fs.copyFileSync(server.key, files.key)
-    const comesBack = () =>
-      broken.ask('GET', '/v1/captures', { as: viewer }).then(
-        ({ status }) => status === 200,
-        () => false,
-      )
-    await until(comesBack, 'the port opens')
+    await until(() => comesIn(broken), 'the port opens')
   })
 
   test('that come after the daemon open the port then; the shell in the pod waits for none', async () => {
@@ -347,11 +348,6 @@ describe('renewed certificates', () => {
     expect(text).toContain('sp_flamegraph_certificate_expiry_seconds 0\n')
     fs.copyFileSync(server.cert, files.cert)
     fs.copyFileSync(server.key, files.key)
-    const comesIn = () =>
-      early.ask('GET', '/v1/captures', { as: viewer }).then(
-        ({ status }) => status === 200,
-        () => false,
-      )
-    await until(comesIn, 'the port opens')
+    await until(() => comesIn(early), 'the port opens')
   })
 })
